@@ -1,0 +1,187 @@
+"""The arena's layout: the one definition of every offset in docs/abi.md.
+
+Hart and machine structs are arrays of u64 slots. ``HART["pc"]`` and ``MACHINE["stop"]`` give slot
+numbers; arrays give the slot of their first element.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MACHINE_SIZE: Final = 0x10_0000
+HARTS: Final = 0x10_0000
+HART_SIZE: Final = 0x1_0000
+MAX_HARTS: Final = 240
+LINES: Final = 0x100_0000
+MEM: Final = 0x1000_0000
+LINE_SHIFT: Final = 6
+PAGE_SHIFT: Final = 12
+PAGE: Final = 1 << PAGE_SHIFT
+
+LINE_CODE: Final = 1
+LINE_BREAK: Final = 2
+
+TLB_ENTRIES: Final = 256
+TLB_BANKS: Final = 4
+TLB_KINDS: Final = 3
+TLB_R: Final = 0
+TLB_W: Final = 1
+TLB_X: Final = 2
+TLB_INVALID: Final = 1
+
+RANGE_WORDS: Final = 4  # base, size, arena offset, flags
+MAX_RANGES: Final = 64
+RANGE_ROM: Final = 1
+
+MAX_BREAKPOINTS: Final = 32768
+MAX_WATCHPOINTS: Final = 4096
+WATCH_WORDS: Final = 3  # address, length, kinds (1 read, 2 write)
+UART_RING: Final = 0x1_0000  # bytes of the console output ring
+
+SINK: Final = 32  # x[SINK]: where run-time writes to x0 go
+
+
+class Exit:
+    """Why an engine came back to Python (docs/abi.md, "Entry and exit")."""
+
+    NONE: Final = 0
+    SLICE: Final = 1
+    STOP: Final = 2
+    WFI: Final = 3
+    FALLBACK: Final = 4
+    BREAKPOINT: Final = 5
+    WATCH: Final = 6
+    EBREAK: Final = 7
+    CRASH: Final = 8
+
+
+def _slots(*fields: str | tuple[str, int]) -> tuple[dict[str, int], int]:
+    table: dict[str, int] = {}
+    at = 0
+    for field in fields:
+        name, count = (field, 1) if isinstance(field, str) else field
+        table[name] = at
+        at += count
+    return table, at
+
+
+#: Slot numbers in a hart struct.
+HART, HART_FIELDS_END = _slots(
+    ("x", 33),
+    ("f", 32),
+    "pc",
+    "priv",
+    "mode",
+    "budget",
+    "retired_end",
+    "exit_code",
+    "exit_addr",
+    "exit_kind",
+    "waiting",  # in wfi
+    "res_valid",  # LR/SC reservation
+    "res_addr",
+    "trap_cause",  # set by a routine that reports a trap
+    "trap_tval",
+    "trap_pc",  # pc and retired count of the last trap taken: a trap loop is seen by them
+    "trap_retired",
+    "trap_repeats",
+    "value",  # result of a slow-path load
+    "isa",  # bit set of core.isa extensions
+    "hartid",
+    "misaligned_trap",
+    "fflags",
+    "frm",
+    "mstatus",
+    "misa",
+    "medeleg",
+    "mideleg",
+    "mie",
+    "mip",
+    "mtvec",
+    "mcounteren",
+    "mcountinhibit",
+    "mscratch",
+    "mepc",
+    "mcause",
+    "mtval",
+    "menvcfg",
+    "minstret_delta",
+    "mcycle_delta",
+    "stvec",
+    "scounteren",
+    "sscratch",
+    "sepc",
+    "scause",
+    "stval",
+    "satp",
+    "senvcfg",
+    "stimecmp",
+    "mtimecmp",
+    "tselect",
+    ("pmpcfg", 16),  # one slot per pmpcfg byte's owner, unpacked
+    ("pmpaddr", 16),
+)
+
+#: First slot left out of snapshots and comparisons; TLB banks follow it.
+PRIVATE: Final = 0x800
+HART["tlb"] = PRIVATE
+
+#: Slot numbers in the machine struct.
+MACHINE, MACHINE_FIELDS_END = _slots(
+    "stop",  # written by other threads: leave at the next refill
+    "steps_end",
+    "slice_end",
+    "skip",
+    "time_num",
+    "time_den",
+    "time_delta",
+    "clock_host",
+    "ebreak_exits",
+    "code_writes",  # bumped by native stores into code
+    "pool",  # arena offset of the decoded entries
+    "mem_end",
+    "nharts",
+    "nranges",
+    "nbreakpoints",
+    "nwatchpoints",
+    "clint_base",
+    "uart_base",
+    "uart_fast",  # console bytes may stay in the ring until the slice ends
+    "uart_ier",
+    "uart_lcr",
+    "uart_lsr",
+    "uart_head",  # total bytes ever written to the ring
+    "uart_tail",  # total bytes taken out by Python
+    "traps",
+    "interrupts",
+    "invalidations",
+    ("scratch", 16),  # a page-crossing instruction is decoded here
+    ("host_time", 2),  # struct timespec for the native clock
+    "host_clock_fn",
+    ("ranges", MAX_RANGES * RANGE_WORDS),
+)
+MACHINE["watchpoints"] = 0x1000
+MACHINE["breakpoints"] = 0x8000
+MACHINE["uart_ring"] = 0x1_8000  # UART_RING bytes
+assert MACHINE_FIELDS_END <= 0x1000
+assert MACHINE["watchpoints"] + MAX_WATCHPOINTS * WATCH_WORDS <= MACHINE["breakpoints"]
+assert MACHINE["breakpoints"] + MAX_BREAKPOINTS <= MACHINE["uart_ring"]
+assert MACHINE["uart_ring"] * 8 + UART_RING <= MACHINE_SIZE
+assert HART_FIELDS_END <= PRIVATE
+assert PRIVATE * 8 + TLB_BANKS * TLB_KINDS * TLB_ENTRIES * 16 <= HART_SIZE
+
+
+def hart_offset(index: int) -> int:
+    """Arena offset of hart *index*'s struct."""
+    return HARTS + index * HART_SIZE
+
+
+def tlb_slot(bank: int, kind: int) -> int:
+    """Slot in the hart struct of a TLB bank's first entry."""
+    return PRIVATE + (bank * TLB_KINDS + kind) * TLB_ENTRIES * 2
+
+
+def entry_offset(pool: int, offset: int) -> int:
+    """Arena offset of the decoded entry of the halfword at arena *offset*."""
+    o = offset - MEM
+    return pool + 8 * o + 64 * (o >> PAGE_SHIFT)

@@ -1,0 +1,175 @@
+"""What a debugger needs of a machine. The board implements it; the stub knows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+__all__ = ["Action", "MemoryFault", "RegisterInfo", "StopEvent", "StopKind", "Target", "WatchKind"]
+
+
+class MemoryFault(Exception):
+    """The debugger touched memory that is not there; ``address`` is the first bad byte."""
+
+    def __init__(self, address: int, message: str) -> None:
+        super().__init__(message)
+        self.address = address
+
+
+class WatchKind(Enum):
+    """Which accesses a watchpoint stops."""
+
+    WRITE = 2
+    READ = 3
+    ACCESS = 4
+
+
+class StopKind(Enum):
+    """Why the machine stopped."""
+
+    STEP = "step"  # the asked-for steps were done
+    BREAKPOINT = "breakpoint"  # at a breakpoint of the debugger
+    EBREAK = "ebreak"  # the guest's own ebreak
+    WATCH = "watch"  # before a watched access
+    INTERRUPT = "interrupt"  # `Target.stop` was called
+    EXIT = "exit"  # the guest ended with ``code``
+    CRASH = "crash"  # the guest cannot go on; ``message`` says why
+
+
+class Action(Enum):
+    """What one hart does on resume; harts not named stay halted."""
+
+    CONTINUE = "c"
+    STEP = "s"
+
+
+@dataclass(frozen=True, slots=True)
+class StopEvent:
+    """A stop, with the hart that caused it."""
+
+    kind: StopKind
+    hart: int = 0
+    address: int = 0  # WATCH: the data address accessed
+    watch: WatchKind | None = None  # WATCH: the kind of the watchpoint that was hit
+    code: int = 0  # EXIT: exit status
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterInfo:
+    """A register as gdb sees it. ``group`` is the target.xml feature: cpu, fpu, csr or virtual."""
+
+    name: str
+    number: int  # gdb's register number: x0-x31 0-31, pc 32, f0-f31 33-64, CSR n 65+n, priv 4161
+    bits: int
+    group: str
+
+
+class Target(Protocol):
+    """A debuggable machine. All methods are called from one server thread.
+
+    Between `resume` and its stop only `stop`, `wait` and `running` may be called; every other
+    method requires a halted machine. Registers and memory raise KeyError and `MemoryFault`.
+    """
+
+    @property
+    def xlen(self) -> int:
+        """32 or 64."""
+        ...
+
+    @property
+    def isa(self) -> str:
+        """The ISA string, for example rv32imac_zicsr."""
+        ...
+
+    @property
+    def harts(self) -> int:
+        """How many harts there are."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """True between a resume and its stop."""
+        ...
+
+    @property
+    def last_stop(self) -> StopEvent:
+        """Why the machine is halted now."""
+        ...
+
+    def registers(self) -> Sequence[RegisterInfo]:
+        """Every register that exists, in gdb's number order; CSRs that exist and no others."""
+        ...
+
+    def read_register(self, hart: int, number: int) -> int: ...
+
+    def write_register(self, hart: int, number: int, value: int) -> None: ...
+
+    def read_memory(self, hart: int, address: int, length: int) -> bytes:
+        """Up to *length* bytes: fewer when memory ends; `MemoryFault` when not even one.
+
+        Devices are never read (a debugger's look must not have side effects).
+        """
+        ...
+
+    def write_memory(self, hart: int, address: int, data: bytes) -> None:
+        """Write all of *data* (ROM too), through the door that invalidates translations."""
+        ...
+
+    def insert_breakpoint(self, address: int) -> None:
+        """Add a breakpoint; twice the same is one. Guest memory is never patched."""
+        ...
+
+    def remove_breakpoint(self, address: int) -> None: ...
+
+    def insert_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
+        """Stop before an access that overlaps ``[address, address + length)``."""
+        ...
+
+    def remove_watchpoint(self, kind: WatchKind, address: int, length: int) -> None: ...
+
+    def clear_breakpoints(self) -> None:
+        """Remove every breakpoint and watchpoint (the client left)."""
+        ...
+
+    def resume(self, actions: Mapping[int, Action]) -> None:
+        """Start running in the background; a breakpoint at a hart's pc does not stop it at once.
+
+        With STEP the machine stops (StopKind.STEP) after that hart retired one instruction or
+        took one trap.
+        """
+        ...
+
+    def step(self, hart: int) -> StopEvent:
+        """`resume` one hart by one step and wait for the stop: the fast path of single-step."""
+        ...
+
+    def stop(self) -> None:
+        """Ask a running machine to stop (StopKind.INTERRUPT); harmless when it is halted."""
+        ...
+
+    def wait(self, timeout: float | None) -> StopEvent | None:
+        """Wait for the stop of the last resume; None when *timeout* seconds pass first."""
+        ...
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """*callback* is called, from any thread, when the machine stops (to wake a selector)."""
+        ...
+
+    def on_output(self, callback: Callable[[bytes], None] | None) -> None:
+        """*callback* gets what the guest prints while a client is attached (O packets)."""
+        ...
+
+    def reset(self) -> None:
+        """Reset and reload the image; the machine is halted at its reset vector."""
+        ...
+
+    def kill(self) -> None:
+        """The client killed the guest (k, vKill)."""
+        ...
+
+    def info(self, topic: str) -> str:
+        """Text for ``monitor info TOPIC``; KeyError for an unknown topic."""
+        ...

@@ -1,0 +1,50 @@
+"""The run contract: what the machine asks of an engine (docs/abi.md, "Entry and exit")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from otoriscv.core.hart import Hart
+
+__all__ = ["Engine", "EngineUnavailable"]
+
+
+class EngineUnavailable(Exception):
+    """This engine cannot run here; the message says why and what would help."""
+
+
+class Engine(Protocol):
+    """Runs harts of one machine. Not thread-safe: the machine's thread calls it."""
+
+    name: ClassVar[str]
+
+    def run(self, hart: Hart) -> int:
+        """Run *hart* until an exit; returns one of `layout.Exit`. The state is committed.
+
+        The machine has set ``slice_end``; the engine refills ``budget`` itself through ``poll``.
+        """
+        ...
+
+    def step(self, hart: Hart) -> int:
+        """Execute exactly one instruction or take one trap or interrupt, ignoring breakpoints.
+
+        Returns ``Exit.SLICE`` normally, else ``WFI``, ``WATCH``, ``EBREAK`` or ``CRASH``.
+        """
+        ...
+
+    def memory_changed(self, offset: int, length: int) -> None:
+        """Arena bytes ``[offset, offset + length)`` were written by Python: drop what overlaps."""
+        ...
+
+    def breakpoints_changed(self, address: int) -> None:
+        """A breakpoint was added or removed at virtual *address*."""
+        ...
+
+    def watchpoints_changed(self) -> None:
+        """The watchpoint table changed."""
+        ...
+
+    def close(self) -> None:
+        """Free native resources."""
+        ...
