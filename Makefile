@@ -1,0 +1,41 @@
+# Every target works in a fresh clone: tools/setup makes .venv and installs what is missing.
+PYTHON   ?= python3
+VENV     ?= .venv
+JOBS     ?= auto
+TESTS    ?= tests
+PYTEST   = $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+# pytest exits with 5 when no test was selected; that is no failure here.
+none_is_fine = || [ $$? -eq 5 ]
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## .venv with the tests' needs; Debian packages when missing
+	@PYTHON=$(PYTHON) VENV=$(VENV) tools/setup test
+
+demo: ## a C program under the emulator, debugged by gdb, on screen
+	@PYTHON=$(PYTHON) VENV=$(VENV) tools/setup demo
+	@$(VENV)/bin/python -m otoriscv demo
+
+test: lint ## the linters, then every test but the slow ones
+	$(PYTEST) -n $(JOBS) -m "not slow and not timing" $(TESTS) $(none_is_fine)
+	$(PYTEST) -m "timing and not slow" $(TESTS) $(none_is_fine)
+
+test-slow: setup ## the slow tests: longer fuzzing, lockstep, compliance
+	$(PYTEST) -n $(JOBS) -m "slow and not timing" $(TESTS) $(none_is_fine)
+	$(PYTEST) -m "slow and timing" $(TESTS) $(none_is_fine)
+
+lint: setup ## ruff and mypy --strict
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+bench: setup ## our engines against QEMU on benchmarks/kernels
+	$(VENV)/bin/python -m benchmarks.run $(BENCH_ARGS)
+
+clean: ## what was built here (not .venv)
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf benchmarks/build benchmarks/results examples/demo/build
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
