@@ -80,7 +80,9 @@ def privileged(command: Sequence[str], what: str) -> list[str]:
     if is_root():
         return wrapped
     if shutil.which("sudo") is None:
-        raise SetupError(f"{what} needs root, and there is no sudo; as root:\n  {shlex.join(command)}")
+        raise SetupError(
+            f"{what} needs root, and there is no sudo; as root:\n  {shlex.join(command)}"
+        )
     if capture(["sudo", "-n", "true"])[0]:
         raise SetupError(
             f"{what} needs root, and sudo wants a password; once, by hand:\n"
@@ -109,7 +111,7 @@ def install_debian(packages: Sequence[str], dry_run: bool) -> None:
     what = f"installing {' '.join(packages)}"
     plan = apt_plan(packages)
     if plan is None:
-        say(f"apt does not know {' '.join(packages)} yet: its lists are fetched first (about 20 MB)")
+        say(f"apt does not know {' '.join(packages)}: its lists are fetched first (about 20 MB)")
         if dry_run:
             return
         run(privileged(["apt-get", "update"], what))
@@ -180,7 +182,7 @@ def python_packages(target: str, dry_run: bool) -> None:
     python = venv / "bin" / "python"
     if capture([str(python), "-m", "pip", "--version"])[0]:
         if importlib.util.find_spec("ensurepip") is None:
-            raise SetupError("this Python cannot make virtual environments: apt-get install -y python3-venv")
+            raise SetupError("this Python makes no environments: apt-get install -y python3-venv")
         run([sys.executable, "-m", "venv", "--clear", str(venv)])
     run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
          "--no-input", "--editable", f"{ROOT}{EXTRAS[target]}"])  # fmt: skip
@@ -193,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tools/setup", description=__doc__)
     parser.add_argument("target", choices=sorted(NEEDS))
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    parser.add_argument("--no-system", action="store_true", help="leave the system's packages alone")
+    parser.add_argument("--no-system", action="store_true", help="no system packages")
     args = parser.parse_args(argv)
     try:
         if not args.no_system:
