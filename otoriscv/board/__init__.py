@@ -1,0 +1,1 @@
+"""The virt board: memory map, device tree, loaders, machine."""

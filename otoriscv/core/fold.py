@@ -1,0 +1,162 @@
+"""Constant folding and algebraic identities, once for every backend.
+
+`fold` is called for each pure operation as a program is built; it returns a simpler value, or None.
+`evaluate` is the meaning of the pure operations on Python ints: the reference for every backend.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otoriscv.core.uop import Arg, Builder, Value
+
+__all__ = ["evaluate", "fold", "signed"]
+
+
+def signed(n: int, width: int) -> int:
+    """The bit pattern *n* of *width* bits read as two's complement."""
+    return n - (1 << width) if n >> (width - 1) else n
+
+
+def _div(a: int, b: int) -> int:
+    q = abs(a) // abs(b)
+    return -q if (a < 0) != (b < 0) else q
+
+
+def evaluate(op: str, width: int, a: int, b: int = 0, c: int = 0, arg_width: int = 0) -> int:
+    """The result of a pure operation on bit patterns; *arg_width* is its operands' width."""
+    w = arg_width or width
+    mask = (1 << width) - 1
+    match op:
+        case "add":
+            r = a + b
+        case "sub":
+            r = a - b
+        case "mul":
+            r = a * b
+        case "mulhu":
+            r = (a * b) >> w
+        case "mulhs":
+            r = (signed(a, w) * signed(b, w)) >> w
+        case "mulhsu":
+            r = (signed(a, w) * b) >> w
+        case "divu":
+            r = a // b if b else -1
+        case "remu":
+            r = a % b if b else a
+        case "divs":
+            r = _div(signed(a, w), signed(b, w)) if b else -1
+        case "rems":
+            sa, sb = signed(a, w), signed(b, w)
+            r = sa - sb * _div(sa, sb) if b else a
+        case "and":
+            r = a & b
+        case "or":
+            r = a | b
+        case "xor":
+            r = a ^ b
+        case "shl":
+            r = a << (b & (w - 1))
+        case "shr":
+            r = a >> (b & (w - 1))
+        case "sar":
+            r = signed(a, w) >> (b & (w - 1))
+        case "eq":
+            r = int(a == b)
+        case "ltu":
+            r = int(a < b)
+        case "lts":
+            r = int(signed(a, w) < signed(b, w))
+        case "select":
+            r = b if a else c
+        case "zext" | "trunc":
+            r = a
+        case "sext":
+            r = signed(a, w)
+        case "clz":
+            r = w - a.bit_length()
+        case "ctz":
+            r = (a & -a).bit_length() - 1 if a else w
+        case "popcount":
+            r = a.bit_count()
+        case "bswap":
+            r = int.from_bytes(a.to_bytes(w // 8, "little"), "big")
+        case _:
+            raise ValueError(f"{op} is not a pure operation")
+    return r & mask
+
+
+_COMMUTES = frozenset(("add", "mul", "and", "or", "xor", "eq"))
+_LEAVES = frozenset(("const", "operand", "pc", "param"))
+
+
+def fold(b: Builder, op: str, width: int, args: tuple[Arg, ...]) -> Value | None:
+    """A value equal to ``op(args)`` that needs no new node of this kind, or None."""
+    if op in _LEAVES:
+        return None
+    values: list[Value] = list(args)  # type: ignore[arg-type]  # pure operations take values only
+    consts = [v.const for v in values]
+    if None not in consts:
+        n = [k for k in consts if k is not None]
+        return b.const(evaluate(op, width, *n, arg_width=_operand_width(op, values)), width)
+    a = values[0]
+    if op in ("zext", "sext", "trunc"):
+        return _fold_width(b, op, width, a)
+    if op == "select":
+        if consts[0] is not None:
+            return values[1] if consts[0] else values[2]
+        return values[1] if values[1] is values[2] else None
+    if len(values) != 2:
+        return None
+    if consts[0] is not None and op in _COMMUTES:
+        return b.emit(op, width, values[1], a)
+    return _fold_binary(b, op, width, a, values[1], consts[1])
+
+
+def _operand_width(op: str, values: list[Value]) -> int:
+    return 0 if op == "select" else values[0].width
+
+
+def _fold_width(b: Builder, op: str, width: int, a: Value) -> Value | None:
+    inner = a.args[0] if a.args else None
+    if op == "trunc" and a.op in ("zext", "sext") and not isinstance(inner, (int, str, type(None))):
+        if inner.width == width:
+            return inner
+        if inner.width > width:
+            return b.emit("trunc", width, inner)
+        return b.emit(a.op, width, inner)
+    if op == a.op and not isinstance(inner, (int, str, type(None))):
+        return b.emit(op, width, inner)
+    return None
+
+
+def _fold_binary(b: Builder, op: str, width: int, a: Value, c: Value, k: int | None) -> Value | None:
+    if k == 0:
+        if op in ("add", "sub", "or", "xor", "shl", "shr", "sar"):
+            return a
+        if op in ("and", "mul"):
+            return c
+        if op == "ltu":
+            return b.const(0, 1)
+    ones = (1 << a.width) - 1
+    if k == ones:
+        if op == "and":
+            return a
+        if op == "or":
+            return c
+    if k == 1 and op in ("mul", "divu"):
+        return a
+    if a is c:
+        if op in ("and", "or"):
+            return a
+        if op in ("sub", "xor"):
+            return b.const(0, width)
+        if op in ("eq", "ltu", "lts"):
+            return b.const(int(op == "eq"), 1)
+    if k is not None and op == a.op and op in ("add", "and", "or", "xor"):
+        # (v op k1) op k2 = v op (k1 op k2)
+        inner, k1 = a.args[0], a.args[1]
+        if not isinstance(k1, (int, str)) and k1.const is not None and not isinstance(inner, (int, str)):
+            return b.emit(op, width, inner, b.const(evaluate(op, width, k1.const, k), width))
+    return None

@@ -1,0 +1,317 @@
+"""The row format: an instruction's encoding and operands, as the manual prints them.
+
+    @insn("addi rd, rs1, imm", "imm[11:0] rs1 000 rd 0010011", "I")
+    def addi(m: Sem) -> None:
+        m.rd = m.rs1 + m.imm
+
+The pattern reads from bit 31 (or 15) down. Tokens are literal bits; register fields (``rd rs1 rs2
+rs3`` of 5 bits, ``rd' rs1' rs2'`` of 3 bits for x8-x15); and fields ``name[hi:lo|bit...]`` that say
+which bits of the operand stand there. ``imm`` and ``nzimm`` are signed, all others unsigned; ``nz``
+means zero does not match. ``rd!=0,2`` after the pattern excludes register numbers.
+
+Compressed rows have no meaning of their own: they name the base instruction they stand for,
+``expands="addi rd=rd rs1=sp imm=nzuimm"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from otoriscv.core.isa.sem import Sem
+
+__all__ = ["ENTRY_SLOTS", "TABLE", "Field", "IsaTable", "Row", "compressed", "insn"]
+
+Semantics = Callable[["Sem"], None]
+
+_IMPLIED: Final = {
+    **dict.fromkeys(("rd", "rs1", "rs2", "rs3", "zimm", "uimm5"), "[4:0]"),
+    **dict.fromkeys(("rd'", "rs1'", "rs2'", "rm"), "[2:0]"),
+    **dict.fromkeys(("fm", "pred", "succ"), "[3:0]"),
+    **dict.fromkeys(("aq", "rl"), "[0]"),
+    "csr": "[11:0]",
+}
+_SIGNED: Final = frozenset(("imm", "nzimm"))
+REGISTER_FIELDS: Final = ("rd", "rs1", "rs2", "rs3")
+#: Operand slots of a decoded entry besides the register slots.
+ENTRY_SLOTS: Final = ("imm", "aux")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """An operand: ``pieces`` are (low bit in the word, low bit in the value, bits)."""
+
+    name: str
+    pieces: tuple[tuple[int, int, int], ...]
+    signed: bool
+    nonzero: bool
+    register: bool
+    prime: bool  # a 3-bit register number: x8 + n
+
+    @property
+    def bits(self) -> int:
+        """Width of the value, counted from its bit 0."""
+        return max(at + n for _, at, n in self.pieces)
+
+    def extract(self, word: int) -> int:
+        """The operand's value in *word*."""
+        value = 0
+        for low, at, n in self.pieces:
+            value |= (word >> low & (1 << n) - 1) << at
+        if self.prime:
+            return value + 8
+        if self.signed and value >> (self.bits - 1):
+            value -= 1 << self.bits
+        return value
+
+    def insert(self, value: int) -> int:
+        """The word bits that encode *value*; ValueError when it does not fit."""
+        if self.prime:
+            value -= 8
+        word = 0
+        for low, at, n in self.pieces:
+            word |= (value >> at & (1 << n) - 1) << low
+        if self.extract(word) != value + 8 * self.prime:
+            raise ValueError(f"{self.name} = {value + 8 * self.prime} cannot be encoded")
+        return word
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One encoding. ``mask`` and ``match`` are its fixed bits; ``fields`` its operands by name."""
+
+    name: str
+    operands: str  # assembler operands, for example "rd, imm(rs1)"
+    pattern: str
+    ext: str  # the extension it belongs to; "A+B" needs both
+    xlens: tuple[int, ...]
+    length: int  # bytes
+    mask: int
+    match: int
+    fields: Mapping[str, Field]
+    exclude: Mapping[str, tuple[int, ...]]
+    within: str  # the row whose encoding space this one is carved out of
+    semantics: Semantics | None
+    variants: tuple[str, ...]
+    expands: str = ""
+    hint: bool = False
+    aliases: tuple[str, ...] = field(default=())
+
+    def matches(self, word: int) -> bool:
+        """Whether *word* is this instruction."""
+        if word & self.mask != self.match:
+            return False
+        for f in self.fields.values():
+            if f.nonzero and f.extract(word) == 0:
+                return False
+        return all(self.fields[n].extract(word) not in bad for n, bad in self.exclude.items())
+
+    def expansion(self) -> tuple[str, dict[str, str | int]]:
+        """For a compressed row: the base instruction's name and where its operands come from.
+
+        A str names a field of this row, an int is a fixed value.
+        """
+        name, *parts = self.expands.split()
+        sources: dict[str, str | int] = {}
+        for part in parts:
+            operand, _, source = part.partition("=")
+            if source in self.fields:
+                sources[operand] = source
+            elif source in ABI_NUMBERS:
+                sources[operand] = ABI_NUMBERS[source]
+            else:
+                sources[operand] = int(source, 0)
+        return name, sources
+
+    def slots(self) -> dict[str, str]:
+        """Which decoded-entry slot holds each operand that the semantics may read."""
+        out = {n: n for n in self.fields if n in REGISTER_FIELDS}
+        rest = [n for n in self.fields if n not in REGISTER_FIELDS and n not in UNREAD]
+        rest.sort(key=lambda n: -self.fields[n].bits)
+        for name, slot in zip(rest, ENTRY_SLOTS, strict=False):
+            out[name] = slot
+        if len(rest) > len(ENTRY_SLOTS):
+            raise ValueError(f"{self.name}: more operands than a decoded entry holds")
+        return out
+
+
+#: Fields that no semantics reads (one machine thread: every access is ordered).
+UNREAD: Final = frozenset(("aq", "rl", "fm", "pred", "succ"))
+
+ABI_NAMES: Final = (
+    "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6"
+).split()
+ABI_NUMBERS: Final = {name: n for n, name in enumerate(ABI_NAMES)}
+
+
+def _pieces(spec: str, top: int) -> tuple[tuple[tuple[int, int, int], ...], int]:
+    """Pieces of ``hi:lo|bit|...`` whose first bit stands at word bit *top*; and the bits used."""
+    out = []
+    used = 0
+    for part in spec.split("|"):
+        hi, _, lo = part.partition(":")
+        high, low = int(hi), int(lo or hi)
+        n = high - low + 1
+        used += n
+        out.append((top - used + 1, low, n))
+    return tuple(out), used
+
+
+def parse_pattern(pattern: str) -> tuple[int, int, int, dict[str, Field], dict[str, tuple[int, ...]]]:
+    """(length in bytes, mask, match, fields, exclusions) of a pattern."""
+    tokens = [t for t in pattern.split() if "!=" not in t]
+    exclude = {}
+    for t in pattern.split():
+        if "!=" in t:
+            name, _, numbers = t.partition("!=")
+            exclude[name] = tuple(int(n) for n in numbers.split(","))
+    sized: list[tuple[str, str, int]] = []
+    for t in tokens:
+        if set(t) <= {"0", "1"}:
+            sized.append((t, "", len(t)))
+            continue
+        name, _, spec = t.partition("[")
+        spec = spec.rstrip("]") or _IMPLIED[name].strip("[]")
+        sized.append((name, spec, _pieces(spec, 0)[1]))
+    total = sum(n for _, _, n in sized)
+    if total not in (16, 32):
+        raise ValueError(f"pattern {pattern!r} has {total} bits")
+    top = total - 1
+    mask = match = 0
+    raw: dict[str, list[tuple[int, int, int]]] = {}
+    for name, spec, n in sized:
+        if not spec:
+            low = top - n + 1
+            mask |= ((1 << n) - 1) << low
+            match |= int(name, 2) << low
+        else:
+            raw.setdefault(name, []).extend(_pieces(spec, top)[0])
+        top -= n
+    fields = {}
+    for name, pieces in raw.items():
+        plain = name.rstrip("'")
+        fields[plain] = Field(
+            plain,
+            tuple(pieces),
+            signed=plain in _SIGNED,
+            nonzero=plain.startswith("nz"),
+            register=plain in REGISTER_FIELDS,
+            prime=name.endswith("'"),
+        )
+    return total // 8, mask, match, fields, exclude
+
+
+class IsaTable:
+    """All rows; `add` refuses overlapping encodings."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def add(self, row: Row) -> None:
+        """Add *row*; ValueError when its encodings overlap another row's, unless ``within`` it."""
+        for other in self.rows:
+            if other.length != row.length or not set(other.xlens) & set(row.xlens):
+                continue
+            common = other.mask & row.mask
+            if other.match & common != row.match & common:
+                continue
+            if row.within == other.name or other.within == row.name or _excluded(row, other):
+                continue
+            raise ValueError(f"{row.name} ({row.pattern}) overlaps {other.name} ({other.pattern})")
+        self.rows.append(row)
+
+    def select(self, xlen: int, extensions: Iterable[str]) -> list[Row]:
+        """The rows of an ISA, the more specific before those they are carved out of."""
+        on = set(extensions)
+        rows = [r for r in self.rows if xlen in r.xlens and has_ext(r.ext, on)]
+        return sorted(rows, key=lambda r: -r.mask.bit_count())
+
+    def named(self, name: str, xlen: int) -> Row:
+        """The 4-byte row *name* for an XLEN; KeyError when there is none."""
+        for r in self.rows:
+            if r.name == name and xlen in r.xlens:
+                return r
+        raise KeyError(f"no instruction {name} for RV{xlen}")
+
+
+def has_ext(ext: str, on: set[str]) -> bool:
+    """Whether the extensions *on* provide *ext*: ``A+B`` needs both, ``A|B`` either."""
+    return any(all(e in on for e in alt.split("+")) for alt in ext.split("|"))
+
+
+def _excluded(a: Row, b: Row) -> bool:
+    """Whether exclusions or non-zero fields keep two rows apart."""
+    for one, other in ((a, b), (b, a)):
+        for name, bad in one.exclude.items():
+            f = one.fields[name]
+            fixed = f.insert(bad[0] if not f.prime else bad[0]) * 0 + sum(
+                ((1 << n) - 1) << low for low, _, n in f.pieces
+            )
+            if other.mask & fixed == fixed and f.extract(other.match) in bad:
+                return True
+        for f in one.fields.values():
+            fixed = sum(((1 << n) - 1) << low for low, _, n in f.pieces)
+            if f.nonzero and other.mask & fixed == fixed and f.extract(other.match) == 0:
+                return True
+    return False
+
+
+#: Every instruction known; importing core.isa fills it, and so may other packages.
+TABLE: Final = IsaTable()
+
+
+def insn(
+    asm: str,
+    pattern: str,
+    ext: str,
+    *,
+    xlen: int | None = None,
+    within: str = "",
+    variants: tuple[str, ...] = (),
+    hint: bool = False,
+    table: IsaTable = TABLE,
+) -> Callable[[Semantics], Semantics]:
+    """Register an encoding of the decorated semantics. Stack several for several encodings.
+
+    ``variants`` declares what differs at decode time: names known to core/decode.py
+    (for example ``near``: the jump's target lies in the instruction's own page).
+    """
+    name, _, operands = asm.partition(" ")
+    length, mask, match, fields, exclude = parse_pattern(pattern)
+
+    def register(semantics: Semantics) -> Semantics:
+        xlens = (32, 64) if xlen is None else (xlen,)
+        table.add(
+            Row(
+                name, operands, pattern, ext, xlens, length, mask, match, fields, exclude, within,
+                semantics, variants, hint=hint,
+            )
+        )  # fmt: skip
+        return semantics
+
+    return register
+
+
+def compressed(
+    asm: str,
+    pattern: str,
+    expands: str,
+    ext: str = "C",
+    *,
+    xlen: int | None = None,
+    within: str = "",
+    hint: bool = False,
+    table: IsaTable = TABLE,
+) -> None:
+    """Register a 16-bit encoding of a base instruction."""
+    name, _, operands = asm.partition(" ")
+    length, mask, match, fields, exclude = parse_pattern(pattern)
+    xlens = (32, 64) if xlen is None else (xlen,)
+    table.add(
+        Row(
+            name, operands, pattern, ext, xlens, length, mask, match, fields, exclude, within,
+            None, (), expands, hint,
+        )
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Devices of the virt board. Each knows only small protocols, never the machine."""
