@@ -60,9 +60,7 @@ class Htif:
         self._answers.clear()
         self._getchars = 0
 
-    def poll(
-        self, read_u64: Callable[[int], int], write_u64: Callable[[int, int], None]
-    ) -> None:
+    def poll(self, read_u64: Callable[[int], int], write_u64: Callable[[int, int], None]) -> None:
         """Serve what the guest asked for; raises `GuestExit` when it ends."""
         word = read_u64(self.tohost)
         if word:

@@ -72,13 +72,15 @@ class Uart16550:
         self._limit = queue_limit
         self._queue: deque[int] = deque()  # host input the FIFO has no room for yet
         self._line = False
+        self._fifo: deque[int] = deque()
+        self._held = False  # nothing enters the FIFO before the next `drain`
         self.reset()
 
     def reset(self) -> None:
         """Power-on state (data sheet table IV). Host input not yet received is kept."""
-        self.drain()
-        self._fifo: deque[int] = deque()
-        self._held = False  # the guest has just emptied its FIFO: no refill before `drain`
+        self._queue.extendleft(reversed(self._fifo))
+        self._fifo.clear()
+        self._held = bool(self._queue)
         self._ier = 0
         self._fcr = 0
         self._mcr = 0x08  # OUT2, as QEMU has it
@@ -89,6 +91,7 @@ class Uart16550:
         self._slots[_LCR] = 0
         self._slots[_LSR] = _LSR_IDLE
         self._update()
+        self.drain()
 
     # -- the host's side -------------------------------------------------------------------
 
@@ -120,7 +123,7 @@ class Uart16550:
             data = bytes(ring[start:end]) if start < end else bytes(ring[start:]) + ring[:end]
             slots[_TAIL] = head
             self._output(data)
-        if self.__dict__.get("_held"):
+        if self._held:
             self._held = False
             self._refill()
 
@@ -147,7 +150,7 @@ class Uart16550:
             lsr = int(self._slots[_LSR])
             if lsr & _LSR_ERRORS:
                 self._slots[_LSR] = lsr & ~_LSR_ERRORS
-                self._mark_break()
+                self._sync_lsr()
                 self._update()
             return lsr
         if offset == 6:
@@ -260,10 +263,10 @@ class Uart16550:
             while room > 0 and self._queue:
                 self._fifo.append(self._queue.popleft())
                 room -= 1
-        self._mark_break()
+        self._sync_lsr()
         self._update()
 
-    def _mark_break(self) -> None:
+    def _sync_lsr(self) -> None:
         """LSR's data-ready and break bits follow the byte at the head of the FIFO (8.4)."""
         if not self._fifo:
             self._slots[_LSR] &= ~_LSR_DR
