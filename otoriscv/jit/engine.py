@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from otoriscv.core.bus import Bus
     from otoriscv.core.hart import Hart
+    from otoriscv.core.isa.strings import Isa
+    from otoriscv.core.memory import Arena, Memory
 
-__all__ = ["Engine", "EngineUnavailable"]
+__all__ = ["Engine", "EngineUnavailable", "Platform"]
+
+
+class Platform(Protocol):
+    """What an engine sees of the machine it runs."""
+
+    @property
+    def isa(self) -> Isa: ...
+
+    @property
+    def arena(self) -> Arena: ...
+
+    @property
+    def m(self) -> memoryview:
+        """The machine struct as u64 slots."""
+        ...
+
+    @property
+    def memory(self) -> Memory: ...
+
+    @property
+    def bus(self) -> Bus: ...
+
+    @property
+    def breakpoints(self) -> Container[int]:
+        """Virtual addresses of the breakpoints in force."""
+        ...
+
+    @property
+    def main_engine(self) -> Engine:
+        """The engine that runs the machine (another may execute single instructions for it)."""
+        ...
 
 
 class EngineUnavailable(Exception):

@@ -1,0 +1,392 @@
+"""The ``python`` engine: portable, needs nothing native, and the reference for the others.
+
+It also executes, for every engine, the single instructions that need Python (`PythonEngine.step`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from otoriscv.core.bus import Access, BusFault
+from otoriscv.core.decode import Decoder
+from otoriscv.core.isa.sem import CAUSE
+from otoriscv.core.layout import HART, LINE_CODE, LINE_SHIFT, LINES, MACHINE, PAGE, Exit
+from otoriscv.jit.engine import Platform
+from otoriscv.jit.python.routines import compile_routines
+from otoriscv.jit.python.trace import Decoded, Trace, compile_step, compile_trace
+
+__all__ = ["PythonEngine"]
+
+_BUDGET = HART["budget"]
+_PC = HART["pc"]
+_VALUE = HART["value"]
+_CAUSE = HART["trap_cause"]
+_TVAL = HART["trap_tval"]
+_EXIT = HART["exit_code"]
+_CODE_WRITES = MACHINE["code_writes"]
+
+TRAP = 1  #: status of a slow routine: take the trap in trap_cause and trap_tval
+DONE_POLL = 2  #: status: done; interrupts or deadlines may have changed
+LEAVE = 16  #: status LEAVE + exit: leave to Python at this instruction
+
+
+class _Leave(Exception):
+    """Leaves a trace at an instruction that did not complete; ``status`` as a slow routine's."""
+
+    def __init__(self, engine: PythonEngine, status: int) -> None:
+        self.engine = engine
+        self.status = status
+
+    def resume(self, h: Any) -> tuple[int, int]:
+        """Go on after it: pc and budget, or `_Exited`."""
+        if self.status == TRAP:
+            return self.engine.take_trap(h)
+        code = self.status - LEAVE
+        if code == Exit.FALLBACK:
+            return self.engine.execute_one(h)
+        raise _Exited(code)
+
+
+class _Exited(Exception):
+    """Leaves `run`; pc and budget are committed."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class PythonEngine:
+    """Runs traces of micro-ops compiled to Python functions."""
+
+    name: ClassVar[str] = "python"
+
+    def __init__(self, platform: Platform) -> None:
+        self._p = platform
+        self._m = platform.m
+        self._xlen = platform.isa.xlen
+        self._mask = (1 << self._xlen) - 1
+        self._decoder = Decoder(platform.isa)
+        self._arena = platform.arena.view8
+        self._space = compile_routines(self._xlen, self._arena, self._m)
+        self._space.update(
+            Leave=_Leave,
+            trap=self._trap,
+            leave=self._leave,
+            leave_after=self._leave_after,
+            poll_at=self._poll_at,
+            slow_load=self._slow_load,
+            slow_store=self._slow_store,
+        )
+        self._step_space = dict(
+            self._space, slow_load=self._device_load, slow_store=self._device_store
+        )
+        self._hart_index = 0
+        self._steps: dict[tuple[int, frozenset[str]], Callable[..., Any]] = {}
+        self._traces: dict[int, tuple[Callable[[Any, int], tuple[int, int]], int]] = {}
+        self._made: dict[int, Trace] = {}
+        self._by_line: dict[int, set[int]] = {}
+        self._ram_base = 0
+        self._ram_mask = 0
+        self._window()
+
+    def routine(self, name: str) -> Callable[..., int]:
+        """A routine as a Python function ``f(h, *args)``."""
+        f: Callable[..., int] = self._space[name]
+        return f
+
+    # -- the run contract
+
+    def run(self, hart: Any) -> int:
+        """Run until an exit (docs/abi.md)."""
+        h = hart.q
+        self._hart_index = hart.index
+        h[_EXIT] = 0
+        traces = self._traces
+        try:
+            pc, n = self._poll_at(h, h[_PC], h[_BUDGET])
+            while True:
+                try:
+                    run, longest = traces[pc]
+                except KeyError:
+                    h[_PC], h[_BUDGET] = pc, n
+                    pc, n = self._enter(h, pc, n)
+                    traces = self._traces
+                    continue
+                if longest <= n:
+                    pc, n = run(h, n)
+                elif n:
+                    pc, n = self._one(h, pc, n)
+                else:
+                    pc, n = self._poll_at(h, pc, n)
+        except _Exited as e:
+            h[_EXIT] = e.code
+            return e.code
+
+    def step(self, hart: Any) -> int:
+        """One instruction, trap or interrupt, ignoring breakpoints."""
+        h, m = hart.q, self._m
+        self._hart_index = hart.index
+        h[_EXIT] = 0
+        steps_end, slice_end, stop = MACHINE["steps_end"], MACHINE["slice_end"], MACHINE["stop"]
+        saved = m[slice_end], m[stop]
+        m[slice_end] = max(saved[0], m[steps_end] - h[_BUDGET] + 1)
+        m[stop] = 0
+        try:
+            pc = h[_PC]
+            interrupts = m[MACHINE["interrupts"]]
+            pc, n = self._poll_at(h, pc, h[_BUDGET])
+            if m[MACHINE["interrupts"]] == interrupts:
+                pc, n = self._one(h, pc, n)
+                h[_PC], h[_BUDGET] = pc, n
+            return Exit.SLICE
+        except _Exited as e:
+            h[_EXIT] = e.code
+            # one step is all that was asked for; a poll in the instruction may say so too
+            return Exit.SLICE if e.code == Exit.STOP else e.code
+        finally:
+            m[slice_end] = saved[0]
+            m[stop] |= saved[1]
+
+    def memory_changed(self, offset: int, length: int) -> None:
+        """Drop the traces made from arena bytes ``[offset, offset + length)``."""
+        first, last = offset >> LINE_SHIFT, (offset + length - 1) >> LINE_SHIFT
+        if last - first < len(self._by_line):
+            lines = [n for n in range(first, last + 1) if n in self._by_line]
+        else:
+            lines = [n for n in self._by_line if first <= n <= last]
+        for line in lines:
+            for start in list(self._by_line[line]):
+                trace = self._made[start]
+                for pc, size in trace.spans:
+                    at = self._p.memory.find(pc)
+                    if at is not None and at < offset + length and offset < at + size:
+                        self._drop(start)
+                        break
+
+    def breakpoints_changed(self, address: int) -> None:
+        """Drop the traces that contain *address*."""
+        for start, trace in list(self._made.items()):
+            if any(pc == address for pc, _ in trace.spans):
+                self._drop(start)
+
+    def watchpoints_changed(self) -> None:
+        """With watchpoints every access takes the checked path: other traces."""
+        self._window()
+        for start in list(self._made):
+            self._drop(start)
+
+    def close(self) -> None:
+        """Nothing native to free."""
+        self._traces.clear()
+        self._made.clear()
+
+    # -- traces
+
+    def _window(self) -> None:
+        """The power-of-two RAM window that traces access directly."""
+        self._ram_mask = 0
+        if self._m[MACHINE["nwatchpoints"]]:
+            return
+        ram = [r for r in self._p.memory.ranges() if not r.rom]
+        if not ram:
+            return
+        best = max(ram, key=lambda r: r.size)
+        size = 1 << (best.size.bit_length() - 1)
+        self._ram_base, self._ram_mask = best.base, ~(size - 1)
+        view = self._arena[best.offset : best.offset + size]
+        first = LINES + (best.offset >> LINE_SHIFT)
+        self._space.update(
+            ram8=view,
+            ram16=view.cast("H"),
+            ram32=view.cast("I"),
+            ram64=view.cast("Q"),
+            lines=self._arena[first : first + (size >> LINE_SHIFT)],
+        )
+
+    def _fetch(self, h: Any, pc: int) -> tuple[int, int, int] | None:
+        """(word, arena offset of its first half, of its second half or 0); None: status in h."""
+        status = self._space["fetch_slow"](h, pc)
+        if status:
+            self._fetch_status = status
+            return None
+        arena = self._arena
+        low = h[_VALUE] + (pc & (PAGE - 1))
+        word: int = arena[low] | arena[low + 1] << 8
+        if word & 3 != 3:
+            return word, low, 0
+        high = low + 2
+        if (pc + 2) & (PAGE - 1) == 0:
+            status = self._space["fetch_slow"](h, (pc + 2) & self._mask)
+            if status:
+                self._fetch_status = status
+                return None
+            high = h[_VALUE]
+        return word | arena[high] << 16 | arena[high + 1] << 24, low, high
+
+    _fetch_status = 0
+
+    def _decoded(self, pc: int, word: int) -> Decoded:
+        insn = self._decoder.decode(word, pc)
+        return Decoded(pc, insn.row, insn.operands, insn.length, insn.bits, insn.variant)
+
+    def _enter(self, h: Any, pc: int, n: int) -> tuple[int, int]:
+        """Make the trace at *pc*, or find out why there is none."""
+        if pc in self._p.breakpoints:
+            raise _Exited(Exit.BREAKPOINT)
+        fetched = self._fetch(h, pc)
+        if fetched is None:
+            return _Leave(self, self._fetch_status).resume(h)
+        breakpoints = self._p.breakpoints
+        lines: set[int] = set()
+
+        def decode(at: int) -> Decoded | None:
+            if at != pc and at in breakpoints:
+                return None
+            got = self._fetch(h, at)
+            if got is None:
+                return None
+            word, low, high = got
+            lines.update((low >> LINE_SHIFT, (low + 1) >> LINE_SHIFT))
+            if high:
+                lines.update((high >> LINE_SHIFT, (high + 1) >> LINE_SHIFT))
+            return self._decoded(at, word)
+
+        trace = compile_trace(self._xlen, decode, pc, self._space, self._ram_base, self._ram_mask)
+        for line in lines:
+            self._arena[LINES + line] |= LINE_CODE
+            self._by_line.setdefault(line, set()).add(pc)
+        self._made[pc] = trace
+        self._traces[pc] = trace.run, trace.longest
+        return pc, n
+
+    def _drop(self, start: int) -> None:
+        del self._made[start], self._traces[start]
+        for line, starts in list(self._by_line.items()):
+            starts.discard(start)
+            if not starts:
+                del self._by_line[line]
+                if self._p.main_engine is self:
+                    self._arena[LINES + line] &= ~LINE_CODE & 0xFF
+
+    def _one(self, h: Any, pc: int, n: int) -> tuple[int, int]:
+        """Execute the instruction at *pc*, whatever it needs."""
+        h[_PC], h[_BUDGET] = pc, n
+        return self.execute_one(h)
+
+    def execute_one(self, h: Any) -> tuple[int, int]:
+        """Execute the instruction at the committed pc; device accesses are done here."""
+        pc, n = h[_PC], h[_BUDGET]
+        fetched = self._fetch(h, pc)
+        if fetched is None:
+            status = self._fetch_status
+            if status == LEAVE + Exit.FALLBACK:  # no code can be fetched from a device
+                h[_CAUSE], h[_TVAL] = CAUSE.FETCH_FAULT, pc
+                status = TRAP
+            return _Leave(self, status).resume(h)
+        insn = self._decoder.decode(fetched[0], pc)
+        key = insn.bits, insn.variant
+        step = self._steps.get(key)
+        if step is None:
+            decoded = Decoded(pc, insn.row, insn.operands, insn.length, insn.bits, insn.variant)
+            step = self._steps[key] = compile_step(self._xlen, decoded, self._step_space)
+        self._device = False
+        try:
+            pc, n = step(h, pc, n)
+        except _Leave as e:
+            return e.resume(h)
+        if self._device:
+            return self._poll_at(h, pc, n)
+        return pc, n
+
+    _device = False
+
+    # -- what generated code calls
+
+    def take_trap(self, h: Any) -> tuple[int, int]:
+        """Take the exception in trap_cause and trap_tval at the committed pc."""
+        h[_PC] = self._space["trap_enter"](h, h[_PC], h[_CAUSE], h[_TVAL])
+        if h[_EXIT] == Exit.CRASH:
+            raise _Exited(Exit.CRASH)
+        return h[_PC], h[_BUDGET]
+
+    def _trap(self, h: Any, n: int, cause: int, tval: int) -> None:
+        h[_BUDGET], h[_CAUSE], h[_TVAL] = n, cause, tval
+        raise _Leave(self, TRAP)
+
+    def _leave(self, h: Any, n: int, code: int) -> None:
+        h[_BUDGET] = n
+        raise _Leave(self, LEAVE + code)
+
+    def _leave_after(self, h: Any, pc: int, n: int, code: int) -> tuple[int, int]:
+        h[_PC], h[_BUDGET] = pc, n
+        raise _Exited(code)
+
+    def _poll_at(self, h: Any, pc: int, n: int) -> tuple[int, int]:
+        h[_PC], h[_BUDGET] = pc, n
+        code = self._space["poll"](h)
+        if code:
+            raise _Exited(code)
+        return h[_PC], h[_BUDGET]
+
+    def _slow_load(self, h: Any, n: int, address: int, size: int, kind: int) -> int:
+        h[_BUDGET] = n
+        status = self._space["load_slow"](h, address, size, kind)
+        if status and status != DONE_POLL:
+            raise _Leave(self, status)
+        value: int = h[_VALUE]
+        return value
+
+    def _slow_store(self, h: Any, n: int, address: int, value: int, size: int) -> int:
+        """Non-zero when the trace must end after this instruction."""
+        h[_BUDGET] = n
+        m = self._m
+        writes = m[_CODE_WRITES]
+        status: int = self._space["store_slow"](h, address, value, size)
+        if status and status != DONE_POLL:
+            raise _Leave(self, status)
+        if m[_CODE_WRITES] != writes:
+            before = len(self._made)
+            self._code_written(address, size)
+            return status or len(self._made) != before
+        return status
+
+    def _code_written(self, address: int, size: int) -> None:
+        for at in {address, (address + size - 1) & self._mask}:
+            offset = self._p.memory.find(at)
+            if offset is not None:
+                self.memory_changed(offset - (size - 1 if at != address else 0), size)
+
+    def _device_load(self, h: Any, n: int, address: int, size: int, kind: int) -> int:
+        h[_BUDGET] = n
+        status = self._space["load_slow"](h, address, size, kind)
+        if status == LEAVE + Exit.FALLBACK:
+            self._device = True
+            try:
+                return self._p.bus.read(address, Access(size, self._hart_index))
+            except BusFault:
+                cause = CAUSE.STORE_FAULT if kind else CAUSE.LOAD_FAULT
+                self._trap(h, n, cause, address)
+        if status and status != DONE_POLL:
+            raise _Leave(self, status)
+        value: int = h[_VALUE]
+        return value
+
+    def _device_store(self, h: Any, n: int, address: int, value: int, size: int) -> int:
+        h[_BUDGET] = n
+        writes = self._m[_CODE_WRITES]
+        status: int = self._space["store_slow"](h, address, value, size)
+        if status == LEAVE + Exit.FALLBACK:
+            self._device = True
+            try:
+                self._p.bus.write(address, value, Access(size, self._hart_index))
+            except BusFault:
+                self._trap(h, n, CAUSE.STORE_FAULT, address)
+            return 0
+        if status == DONE_POLL:
+            self._device = True
+            return 0
+        if status:
+            raise _Leave(self, status)
+        if self._m[_CODE_WRITES] != writes:
+            self._code_written(address, size)
+        return 0
