@@ -41,8 +41,8 @@ class MemoryPolicy(Protocol):
 class Sem(Builder):
     """Builds the micro-ops of instructions.
 
-    Operands are opaque typed values: registers read as XLEN-wide values through ``m.rs1``, writing is
-    ``m.rd = value``, immediates are ``m.imm`` and so on. With *operands* given they are fixed
+    Operands are opaque typed values: registers read as XLEN-wide values through ``m.rs1``, writing
+    is ``m.rd = value``, immediates are ``m.imm`` and so on. With *operands* given they are fixed
     numbers (blocks); without, they are read at run time from the decoded entry (interpreter).
     """
 

@@ -55,6 +55,11 @@ class Field:
         """Width of the value, counted from its bit 0."""
         return max(at + n for _, at, n in self.pieces)
 
+    @property
+    def mask(self) -> int:
+        """The bits of the word that it takes."""
+        return sum(((1 << n) - 1) << low for low, _, n in self.pieces)
+
     def extract(self, word: int) -> int:
         """The operand's value in *word*."""
         value = 0
@@ -141,8 +146,9 @@ class Row:
 UNREAD: Final = frozenset(("aq", "rl", "fm", "pred", "succ"))
 
 ABI_NAMES: Final = (
-    "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6"
-).split()
+    "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5",
+    "a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
+)  # fmt: skip
 ABI_NUMBERS: Final = {name: n for n, name in enumerate(ABI_NAMES)}
 
 
@@ -159,7 +165,9 @@ def _pieces(spec: str, top: int) -> tuple[tuple[tuple[int, int, int], ...], int]
     return tuple(out), used
 
 
-def parse_pattern(pattern: str) -> tuple[int, int, int, dict[str, Field], dict[str, tuple[int, ...]]]:
+def parse_pattern(
+    pattern: str,
+) -> tuple[int, int, int, dict[str, Field], dict[str, tuple[int, ...]]]:
     """(length in bytes, mask, match, fields, exclusions) of a pattern."""
     tokens = [t for t in pattern.split() if "!=" not in t]
     exclude = {}
@@ -246,14 +254,10 @@ def _excluded(a: Row, b: Row) -> bool:
     for one, other in ((a, b), (b, a)):
         for name, bad in one.exclude.items():
             f = one.fields[name]
-            fixed = f.insert(bad[0] if not f.prime else bad[0]) * 0 + sum(
-                ((1 << n) - 1) << low for low, _, n in f.pieces
-            )
-            if other.mask & fixed == fixed and f.extract(other.match) in bad:
+            if other.mask & f.mask == f.mask and f.extract(other.match) in bad:
                 return True
         for f in one.fields.values():
-            fixed = sum(((1 << n) - 1) << low for low, _, n in f.pieces)
-            if f.nonzero and other.mask & fixed == fixed and f.extract(other.match) == 0:
+            if f.nonzero and other.mask & f.mask == f.mask and f.extract(other.match) == 0:
                 return True
     return False
 
