@@ -89,6 +89,7 @@ HART, HART_FIELDS_END = _slots(
     "isa",  # bit set of core.isa extensions
     "hartid",
     "misaligned_trap",
+    "watch_skip",  # set: accesses are not checked against watchpoints (a resume steps over one)
     "fflags",
     "frm",
     "mstatus",
@@ -97,6 +98,8 @@ HART, HART_FIELDS_END = _slots(
     "mideleg",
     "mie",
     "mip",
+    "seip_soft",  # mip.SEIP is the or of what software wrote and the interrupt controller's line
+    "seip_line",
     "mtvec",
     "mcounteren",
     "mcountinhibit",
@@ -122,9 +125,11 @@ HART, HART_FIELDS_END = _slots(
     ("pmpaddr", 16),
 )
 
-#: First slot left out of snapshots and comparisons; TLB banks follow it.
-PRIVATE: Final = 0x800
-HART["tlb"] = PRIVATE
+#: First slot left out of snapshots and comparisons: host pointers, then the TLB banks.
+PRIVATE: Final = 0x7F0
+HART["table"] = PRIVATE  # the interpreter's handler table
+HART["exact_table"] = PRIVATE + 1  # the same, one instruction at a time
+HART["tlb"] = 0x800
 
 #: Slot numbers in the machine struct.
 MACHINE, MACHINE_FIELDS_END = _slots(
@@ -168,7 +173,7 @@ assert MACHINE["watchpoints"] + MAX_WATCHPOINTS * WATCH_WORDS <= MACHINE["breakp
 assert MACHINE["breakpoints"] + MAX_BREAKPOINTS <= MACHINE["uart_ring"]
 assert MACHINE["uart_ring"] * 8 + UART_RING <= MACHINE_SIZE
 assert HART_FIELDS_END <= PRIVATE
-assert PRIVATE * 8 + TLB_BANKS * TLB_KINDS * TLB_ENTRIES * 16 <= HART_SIZE
+assert HART["tlb"] * 8 + TLB_BANKS * TLB_KINDS * TLB_ENTRIES * 16 <= HART_SIZE
 
 
 def hart_offset(index: int) -> int:
@@ -178,7 +183,7 @@ def hart_offset(index: int) -> int:
 
 def tlb_slot(bank: int, kind: int) -> int:
     """Slot in the hart struct of a TLB bank's first entry."""
-    return PRIVATE + (bank * TLB_KINDS + kind) * TLB_ENTRIES * 2
+    return HART["tlb"] + (bank * TLB_KINDS + kind) * TLB_ENTRIES * 2
 
 
 def entry_offset(pool: int, offset: int) -> int:
