@@ -97,7 +97,8 @@ OPS: Final[dict[str, OpInfo]] = {
     "jump": OpInfo(False, "args (target): jump to an address"),
     "trap": OpInfo(False, "args (cause, tval): take an exception", traps=True),
     "trap_if": OpInfo(False, "args (c, cause, tval): take an exception when c", traps=True),
-    "poll": OpInfo(False, "retire, then look for interrupts and deadlines before going on"),
+    "poll": OpInfo(False, "args ([target]): retire, then look for interrupts and deadlines before going on,"
+        " at the next instruction or at target"),
     "leave": OpInfo(False, "args (exit): leave to Python at this instruction, nothing done"),
     "leave_if": OpInfo(False, "args (c, exit): leave to Python when c, nothing done"),
     "leave_after": OpInfo(False, "args (exit): retire, then leave to Python"),

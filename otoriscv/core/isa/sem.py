@@ -185,9 +185,9 @@ class Sem(Builder):
     def _w(self, v: Value | int) -> Value:
         return self.const(v, 64) if isinstance(v, int) else v.zext(64)
 
-    def poll(self) -> None:
-        """End the block and look for interrupts before the next instruction."""
-        self._end("poll")
+    def poll(self, target: Value | None = None) -> None:
+        """End the block and look for interrupts, going on at *target* or the next instruction."""
+        self._end("poll", *([] if target is None else [target]))
 
     def leave(self, code: int) -> None:
         """Leave to Python with this instruction not executed."""

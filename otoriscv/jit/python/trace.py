@@ -156,7 +156,8 @@ class _TraceLowering(Lowering):
         elif op == "leave_after":
             self._exit(self.text_npc(), f"leave_after(h, %s, n - {self.count + 1}, {self.ref(args[0])})")
         elif op == "poll":
-            self._exit(self.text_npc(), f"poll_at(h, %s, n - {self.count + 1})")
+            target = self.ref(args[0]) if args else self.text_npc()
+            self._exit(target, f"poll_at(h, %s, n - {self.count + 1})")
         elif op == "jump":
             self._exit(self.ref(args[0]), f"(%s, n - {self.count + 1})")
         elif op == "jump_rel":
