@@ -90,6 +90,11 @@ class Target(Protocol):
         ...
 
     @property
+    def executable(self) -> str | None:
+        """The path of the ELF file in the machine, when it has one: symbols for the client."""
+        ...
+
+    @property
     def running(self) -> bool:
         """True between a resume and its stop."""
         ...
@@ -134,8 +139,13 @@ class Target(Protocol):
         """Remove every breakpoint and watchpoint (the client left)."""
         ...
 
+    def attach(self, present: bool) -> None:
+        """A client came (True) or left. While one is here the guest's own ebreak stops it."""
+        ...
+
     def resume(self, actions: Mapping[int, Action]) -> None:
-        """Start running in the background; a breakpoint at a hart's pc does not stop it at once.
+        """Start running in the background; a breakpoint at a hart's pc does not stop it at once,
+        and neither does the watched access that it just stopped before.
 
         With STEP the machine stops (StopKind.STEP) after that hart retired one instruction or
         took one trap.

@@ -1,0 +1,87 @@
+"""The breakpoints and watchpoints that the client wants, and how they reach the machine.
+
+gdb removes and inserts everything at each stop. `Z` and `z` therefore only edit the wanted set;
+`BreakpointTable.install` gives the machine the difference when it is about to run, so that nothing
+is rebuilt for a breakpoint that merely went and came back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from otoriscv.gdbstub.target import StopEvent, Target, WatchKind
+
+__all__ = ["BreakpointTable", "Watchpoint"]
+
+_WIDEST_ACCESS = 16  # bytes that one instruction may touch, starting below a watchpoint
+_STOPPED_BY = {
+    WatchKind.WRITE: (WatchKind.WRITE, WatchKind.ACCESS),
+    WatchKind.READ: (WatchKind.READ, WatchKind.ACCESS),
+    WatchKind.ACCESS: (WatchKind.ACCESS, WatchKind.WRITE, WatchKind.READ),
+}
+
+
+class Watchpoint(NamedTuple):
+    """One watched range."""
+
+    kind: WatchKind
+    address: int
+    length: int
+
+
+class BreakpointTable:
+    """What one client wants, and what of it the machine has."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.software: set[int] = set()
+        self.hardware: set[int] = set()
+        self.watchpoints: set[Watchpoint] = set()
+        self._breakpoints_in: set[int] = set()
+        self._watchpoints_in: set[Watchpoint] = set()
+
+    def install(self) -> None:
+        """Make the machine stop at what is wanted and nowhere else."""
+        wanted = self.software | self.hardware
+        for address in self._breakpoints_in - wanted:
+            self._target.remove_breakpoint(address)
+            self._breakpoints_in.discard(address)
+        for address in wanted - self._breakpoints_in:
+            self._target.insert_breakpoint(address)
+            self._breakpoints_in.add(address)
+        self.install_watchpoints()
+
+    def install_watchpoints(self) -> None:
+        """Likewise for watchpoints only: one step of one hart ignores breakpoints."""
+        if self._watchpoints_in == self.watchpoints:
+            return
+        for watch in self._watchpoints_in - self.watchpoints:
+            self._target.remove_watchpoint(*watch)
+            self._watchpoints_in.discard(watch)
+        for watch in self.watchpoints - self._watchpoints_in:
+            self._target.insert_watchpoint(*watch)
+            self._watchpoints_in.add(watch)
+
+    def clear(self) -> None:
+        """The client left: forget everything."""
+        self.software.clear()
+        self.hardware.clear()
+        self.watchpoints.clear()
+        self._breakpoints_in.clear()
+        self._watchpoints_in.clear()
+        self._target.clear_breakpoints()
+
+    def watch_hit(self, event: StopEvent) -> Watchpoint | None:
+        """The watchpoint behind a stop.
+
+        An access may start below the range it touches, and gdb only believes an address inside
+        the range: the caller reports ``max(event.address, watchpoint.address)``.
+        """
+        kinds = _STOPPED_BY[event.watch] if event.watch is not None else tuple(WatchKind)
+        for kind in kinds:
+            for watch in self.watchpoints:
+                if watch.kind is kind and (
+                    watch.address - _WIDEST_ACCESS < event.address < watch.address + watch.length
+                ):
+                    return watch
+        return None

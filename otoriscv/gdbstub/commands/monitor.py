@@ -1,0 +1,88 @@
+"""``monitor`` commands (qRcmd), one function each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from otoriscv.gdbstub.commands.arguments import hexbytes
+from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.errors import INVALID, CommandError
+
+if TYPE_CHECKING:
+    from otoriscv.gdbstub.session import Session
+
+__all__ = ["monitor"]
+
+MonitorHandler = Callable[["Session", list[str]], str]
+"""Gets the session and the words behind the name; returns the text to show."""
+
+
+class _Monitor(NamedTuple):
+    handler: MonitorHandler
+    usage: str
+    summary: str
+
+
+_MONITORS: dict[str, _Monitor] = {}
+
+
+def monitor(usage: str) -> Callable[[MonitorHandler], MonitorHandler]:
+    """Register the decorated function; the first word of *usage* is the command's name.
+
+    The docstring's first line is what ``monitor help`` shows.
+    """
+
+    def register(handler: MonitorHandler) -> MonitorHandler:
+        summary = (handler.__doc__ or "").strip().partition("\n")[0]
+        _MONITORS[usage.partition(" ")[0]] = _Monitor(handler, usage, summary)
+        return handler
+
+    return register
+
+
+@packet("qRcmd")
+def remote_command(session: Session, arguments: bytes) -> bytes:
+    """``qRcmd,hexadecimal text``: the answer comes as console output."""
+    if not arguments.startswith(b","):
+        raise CommandError(INVALID, "the command is missing")
+    words = hexbytes(arguments[1:]).decode("utf-8", "replace").split()
+    session.console(_answer(session, words).encode())
+    return b"OK"
+
+
+def _answer(session: Session, words: list[str]) -> str:
+    name = words[0] if words else "help"
+    command = _MONITORS.get(name)
+    if command is None:
+        return f"There is no monitor command {name!r}; see `monitor help`.\n"
+    text = command.handler(session, words[1:])
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+@monitor("help")
+def _help(session: Session, words: list[str]) -> str:
+    """Show this list."""
+    width = max(len(command.usage) for command in _MONITORS.values())
+    rows = [f"  {c.usage:{width}}  {c.summary}" for c in _MONITORS.values()]
+    return "Monitor commands:\n" + "\n".join(rows)
+
+
+@monitor("reset [halt]")
+def _reset(session: Session, words: list[str]) -> str:
+    """Reset the machine and load its image again; it stays halted."""
+    if words not in ([], ["halt"]):
+        return "Usage: monitor reset [halt]"
+    session.restart()
+    return "The machine is at its reset vector. `maintenance flush register-cache` shows it."
+
+
+@monitor("info TOPIC")
+def _info(session: Session, words: list[str]) -> str:
+    """Show the state of a part of the machine."""
+    topic = " ".join(words)
+    try:
+        return session.target.info(topic)
+    except KeyError as error:
+        known = f" ({error.args[0]})" if error.args and error.args[0] != topic else ""
+        return f"There is nothing to show about {topic!r}{known}."

@@ -1,0 +1,68 @@
+"""Harts as threads: thread id = hart index + 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otoriscv.gdbstub.commands import arguments as read
+from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.errors import INVALID, NO_THREAD, CommandError
+
+if TYPE_CHECKING:
+    from otoriscv.gdbstub.session import Session
+
+__all__ = ["hart_name"]
+
+
+def hart_name(hart: int) -> str:
+    """What a hart is called."""
+    return f"Hart {hart}"
+
+
+@packet("H")
+def select(session: Session, arguments: bytes) -> bytes:
+    """``Hg`` chooses the hart of what follows, ``Hc`` that of c and s."""
+    hart = read.hart(session, arguments[1:])
+    if arguments[:1] == b"g":
+        if hart is not None:
+            session.hart = hart
+    elif arguments[:1] == b"c":
+        session.continue_hart = hart
+    else:
+        raise CommandError(INVALID, "H takes g or c")
+    return b"OK"
+
+
+@packet("T")
+def alive(session: Session, arguments: bytes) -> bytes:
+    """Is this thread there?"""
+    if read.hart(session, arguments) is None:
+        raise CommandError(NO_THREAD, "not a thread")
+    return b"OK"
+
+
+@packet("qC")
+def current(session: Session, arguments: bytes) -> bytes:
+    """The thread that ``Hg`` and stops chose."""
+    return b"QC%x" % (session.hart + 1)
+
+
+@packet("qfThreadInfo")
+def first_threads(session: Session, arguments: bytes) -> bytes:
+    """Every thread, in one reply."""
+    return b"m" + b",".join(b"%x" % (hart + 1) for hart in range(session.target.harts))
+
+
+@packet("qsThreadInfo")
+def more_threads(session: Session, arguments: bytes) -> bytes:
+    """The first reply had them all."""
+    return b"l"
+
+
+@packet("qThreadExtraInfo")
+def describe(session: Session, arguments: bytes) -> bytes:
+    """What ``info threads`` shows."""
+    hart = read.hart(session, arguments.removeprefix(b","))
+    if hart is None:
+        raise CommandError(NO_THREAD, "not a thread")
+    return f"Name: {hart_name(hart)}".encode().hex().encode()

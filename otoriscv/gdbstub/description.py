@@ -1,0 +1,68 @@
+"""The target description (target.xml): which registers there are, for gdb and LLDB.
+
+The register numbers are gdb's own for RISC-V, so that a client which ignores the description
+agrees too. CSRs that do not exist are absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from xml.sax.saxutils import quoteattr
+
+from otoriscv.gdbstub.target import RegisterInfo
+
+__all__ = ["FP", "PC", "SP", "target_xml"]
+
+SP, FP, PC = 2, 8, 32
+"""Registers sent with every stop."""
+
+_CODE_POINTERS = {1, PC}
+_DATA_POINTERS = {2, 3, 4, 8}
+_DOUBLE = (
+    '<union id="riscv_double">'
+    '<field name="float" type="ieee_single"/><field name="double" type="ieee_double"/>'
+    "</union>"
+)
+
+
+def target_xml(xlen: int, registers: Sequence[RegisterInfo]) -> bytes:
+    """The whole description as one document."""
+    parts = [
+        '<?xml version="1.0"?>\n<!DOCTYPE target SYSTEM "gdb-target.dtd">\n',
+        f'<target version="1.0">\n<architecture>riscv:rv{xlen}</architecture>\n',
+    ]
+    for group, members in groupby(sorted(registers, key=_feature_order), key=lambda r: r.group):
+        feature = list(members)
+        parts.append(f'<feature name="org.gnu.gdb.riscv.{group}">\n')
+        if group == "fpu" and any(register.bits == 64 for register in feature):
+            parts.append(_DOUBLE + "\n")
+        parts.extend(_register_xml(register) for register in feature)
+        parts.append("</feature>\n")
+    parts.append("</target>\n")
+    return "".join(parts).encode()
+
+
+def _feature_order(register: RegisterInfo) -> tuple[int, int]:
+    return ("cpu", "fpu", "csr", "virtual").index(register.group), register.number
+
+
+def _register_xml(register: RegisterInfo) -> str:
+    attributes = (
+        f'<reg name={quoteattr(register.name)} bitsize="{register.bits}" '
+        f'regnum="{register.number}" type="{_type(register)}"'
+    )
+    if register.group == "csr":
+        # A call from gdb saves and restores registers, which must not write CSRs back.
+        attributes += ' save-restore="no" group="csr"'
+    return attributes + "/>\n"
+
+
+def _type(register: RegisterInfo) -> str:
+    if register.group == "cpu":
+        if register.number in _CODE_POINTERS:
+            return "code_ptr"
+        return "data_ptr" if register.number in _DATA_POINTERS else "int"
+    if register.group == "fpu" and 33 <= register.number < 65:
+        return "riscv_double" if register.bits == 64 else "ieee_single"
+    return "int"
