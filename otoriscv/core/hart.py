@@ -10,7 +10,6 @@ from otoriscv.core.isa.strings import EXTENSIONS
 from otoriscv.core.layout import (
     HART,
     HART_FIELDS_END,
-    PRIVATE,
     TLB_BANKS,
     TLB_ENTRIES,
     TLB_INVALID,
@@ -190,7 +189,7 @@ class Hart:
         """Invalidate every entry of every bank."""
         entry = TLB_INVALID.to_bytes(8, "little") + bytes(8)
         count = TLB_BANKS * TLB_KINDS * TLB_ENTRIES
-        self.q[PRIVATE : PRIVATE + 2 * count] = memoryview(entry * count).cast("Q")
+        self.q[HART["tlb"] : HART["tlb"] + 2 * count] = memoryview(entry * count).cast("Q")
 
     # -- CSRs, as a debugger sees them: no privilege checks, but the fields stay legal
 
