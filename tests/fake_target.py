@@ -185,7 +185,7 @@ class FakeTarget:
         event: StopEvent | None = None
         first = True
         while event is None:
-            for hart, action in actions.items():
+            for hart, action in sorted(actions.items()):
                 event = self._execute(hart, first=first, breakpoints=True)
                 if event is None and action is Action.STEP:
                     event = StopEvent(StopKind.STEP, hart)
@@ -193,7 +193,7 @@ class FakeTarget:
                     break
             first = False
             if event is None and self._stop.is_set():
-                event = StopEvent(StopKind.INTERRUPT, next(iter(actions)))
+                event = StopEvent(StopKind.INTERRUPT, min(actions))
         self.last_stop = event
         self._stopped.set()
         self._callback()
