@@ -144,8 +144,6 @@ def _handlers(xlen: int, rows: int, table: IsaTable) -> list[Handler]:
 
 
 @cache
-def _numbers(
-    xlen: int, rows: int, table: IsaTable
-) -> dict[tuple[str, int, frozenset[str]], int]:
+def _numbers(xlen: int, rows: int, table: IsaTable) -> dict[tuple[str, int, frozenset[str]], int]:
     every = handlers(xlen, table)
     return {(h.name, h.length, h.variant): n for n, h in enumerate(every)}

@@ -173,7 +173,7 @@ def _names(text: str, rest: str) -> list[str]:
         if m is not None and multi:
             m = _MULTI.fullmatch(rest, at, _end(rest, at))
         if m is None:
-            raise IsaError(f"ISA {text!r}: cannot read {rest[at:_end(rest, at) or len(rest)]!r}")
+            raise IsaError(f"ISA {text!r}: cannot read {rest[at : _end(rest, at) or len(rest)]!r}")
         name = m[1].upper() if not multi else m[1].capitalize()
         if name in names:
             raise IsaError(f"ISA {text!r}: {name.lower()} is there twice")

@@ -146,8 +146,10 @@ class Row:
 UNREAD: Final = frozenset(("aq", "rl", "fm", "pred", "succ"))
 
 ABI_NAMES: Final = (
-    "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5",
-    "a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
+    "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2",
+    "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7",
+    "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
+    "t3", "t4", "t5", "t6",
 )  # fmt: skip
 ABI_NUMBERS: Final = {name: n for n, name in enumerate(ABI_NAMES)}
 
@@ -302,7 +304,7 @@ def compressed(
     asm: str,
     pattern: str,
     expands: str,
-    ext: str = "C",
+    ext: str = "C|Zca",
     *,
     xlen: int | None = None,
     within: str = "",

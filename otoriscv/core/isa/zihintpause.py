@@ -1,0 +1,11 @@
+"""Zihintpause: a hint in the encoding space of fence."""
+
+from __future__ import annotations
+
+from otoriscv.core.isa.sem import Sem
+from otoriscv.core.isa.table import insn
+
+
+@insn("pause", "0000 0001 0000 00000 000 00000 0001111", "Zihintpause", within="fence")
+def pause(m: Sem) -> None:
+    """Harts take turns on one thread: waiting in a spin loop costs only its own quantum."""
