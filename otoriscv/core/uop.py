@@ -16,7 +16,7 @@ from typing import Final, Union
 
 from otoriscv.core.fold import fold
 
-__all__ = ["OPS", "Arg", "Builder", "OpInfo", "Value", "prune", "text"]
+__all__ = ["OPS", "Arg", "Builder", "OpInfo", "Value", "Var", "prune", "text", "uses_op"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,6 +541,11 @@ _QUIET: Final = frozenset(("get", "set", "get_m", "set_m", "aload", "var", "get_
 def _with_bodies(node: Value, bodies: tuple[list[Value], ...]) -> Value:
     node.bodies = bodies
     return node
+
+
+def uses_op(body: Sequence[Value], op: str) -> bool:
+    """Whether *op* occurs in *body* or a body nested in it."""
+    return any(node.op == op or any(uses_op(b, op) for b in node.bodies) for node in body)
 
 
 def text(body: Sequence[Value]) -> str:

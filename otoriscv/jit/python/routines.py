@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from otoriscv.core.fold import evaluate
-from otoriscv.core.routine import ROUTINES, Routine, build
+from otoriscv.core.architecture import ROUTINES
+from otoriscv.core.routine import Routine, build
 from otoriscv.jit.python.lower import Lowering, count_uses
 
 __all__ = ["arena_namespace", "compile_routines"]

@@ -1,0 +1,9 @@
+"""Everything that defines the architecture: importing this registers all rows and routines."""
+
+from __future__ import annotations
+
+from otoriscv.core import debug, decode_native, isa, poll, slow, slow_devices, trap
+from otoriscv.core.isa.table import TABLE
+from otoriscv.core.routine import ROUTINES
+
+__all__ = ["ROUTINES", "TABLE", "debug", "decode_native", "isa", "poll", "slow", "slow_devices", "trap"]

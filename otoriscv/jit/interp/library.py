@@ -1,0 +1,97 @@
+"""The compiled interpreter: built once per content, cached on disk, loaded without LLVM when cached."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from otoriscv.core.architecture import TABLE
+from otoriscv.jit.cache import DiskCache
+from otoriscv.jit.engine import EngineUnavailable
+from otoriscv.jit.llvm.compile import Blob, compile_module
+from otoriscv.jit.llvm.memory import CodeMemory
+
+__all__ = ["Library", "library"]
+
+
+class Library:
+    """The interpreter of one XLEN in executable memory, with its handler tables."""
+
+    def __init__(self, blob: Blob, names: list[str]) -> None:
+        self._memory = CodeMemory(blob.code)
+        addresses = [self._memory.address + blob.symbols[n] for n in names]
+        exact = self._memory.address + blob.symbols["exact"]
+        self._tables = (ctypes.c_uint64 * (2 * len(names)))(*addresses, *[exact] * len(names))
+        self.table = ctypes.addressof(self._tables)
+        self.exact_table = self.table + 8 * len(names)
+        self.enter: Callable[[int, int], None] = self._memory.function(
+            blob.symbols["enter"], ctypes.c_void_p, ctypes.c_void_p
+        )
+
+
+def library(xlen: int) -> Library:
+    """The interpreter for an XLEN and the instructions known now."""
+    return _library(xlen, len(TABLE.rows))
+
+
+@cache
+def _library(xlen: int, rows: int) -> Library:
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
+        raise EngineUnavailable(
+            f"the native engines are built for Linux on x86-64 and aarch64, not "
+            f"{sys.platform} on {platform.machine()}"
+        )
+    store = DiskCache()
+    key = _key(xlen)
+    data = store.get(key)
+    if data is not None:
+        blob, names = _unpack(data)
+    else:
+        from otoriscv.jit.interp.build import handler_names, module_text
+
+        names = handler_names(xlen)
+        blob = compile_module(module_text(xlen))
+        store.put(key, _pack(blob, names))
+    return Library(blob, names)
+
+
+def _key(xlen: int) -> str:
+    """Everything the code depends on: our own sources, added rows, and the host's CPU."""
+    h = hashlib.sha256(f"{xlen} {_cpu()} {sys.version_info[:2]}".encode())
+    root = Path(__file__).parents[2]
+    for folder in ("core", "jit/llvm", "jit/interp"):
+        for path in sorted((root / folder).rglob("*.py")):
+            h.update(path.read_bytes())
+    for row in TABLE.rows:
+        code = getattr(row.semantics, "__code__", None)
+        h.update(f"{row.name} {row.pattern} {row.ext} {row.expands}".encode())
+        if code is not None:
+            h.update(code.co_code + repr(code.co_consts + code.co_names).encode())
+    return f"interp{xlen}-{h.hexdigest()}"
+
+
+def _cpu() -> str:
+    """What identifies this CPU's instruction set."""
+    wanted = ("model name", "flags", "Features", "CPU part")
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return "\n".join(dict.fromkeys(x for x in lines if x.startswith(wanted)))
+
+
+def _pack(blob: Blob, names: list[str]) -> bytes:
+    head = json.dumps({"names": names, "symbols": blob.symbols}).encode()
+    return len(head).to_bytes(8, "little") + head + blob.code
+
+
+def _unpack(data: bytes) -> tuple[Blob, list[str]]:
+    size = int.from_bytes(data[:8], "little")
+    head = json.loads(data[8 : 8 + size])
+    return Blob(data[8 + size :], head["symbols"]), head["names"]

@@ -1,0 +1,279 @@
+"""The handlers that are not instructions: decoding in place, page ends, exits, traps, polling.
+
+They are written in LLVM terms because they are the dispatch mechanism itself; what is architecture in
+them (decoding, traps, polling, translation) they call as routines.
+"""
+
+from __future__ import annotations
+
+from otoriscv.core.isa.handlers import (
+    BREAKPOINT,
+    CROSSING,
+    PAGE_END,
+    SPECIAL,
+    UNDECODED,
+    Handler,
+)
+from otoriscv.core.layout import (
+    HART,
+    LINE_BREAK,
+    LINE_CODE,
+    LINE_SHIFT,
+    LINES,
+    MACHINE,
+    MEM,
+    TLB_X,
+    Exit,
+    tlb_slot,
+)
+from otoriscv.jit.interp.handler import LONGEST, PARAMS, HandlerFunction
+
+__all__ = ["special_definitions", "special_names"]
+
+_PAGE_ENTRIES = 32768 + 64  # bytes of decoded entries a page of memory has
+
+
+def special_names() -> dict[int, str]:
+    """Handler number to function, for the specials that are not illegal instructions."""
+    return {
+        UNDECODED: "undecoded",
+        PAGE_END: "page_end",
+        CROSSING: "crossing",
+        BREAKPOINT: "breakpoint",
+    }
+
+
+class _Special(HandlerFunction):
+    def __init__(self, xlen: int) -> None:
+        super().__init__(xlen, Handler(SPECIAL[0].row, 4, frozenset()))
+
+    def wrap(self, name: str) -> str:
+        return self.text(f"define internal ghccc void @{name}({PARAMS}) #0")
+
+    def machine(self, name: str) -> str:
+        return self.new(f"load i64, ptr {self.field('%A', MACHINE[name])}")
+
+    def call(self, name: str, *args: str) -> str:
+        return self.new(f"call i64 @{name}(ptr %S, ptr %A{''.join(f', i64 {a}' for a in args)})")
+
+    def commit(self, n: str = "%N") -> None:
+        self.put("pc", self._masked(self.pc64()))
+        self.put("budget", n)
+
+    def when(self, cond: str) -> str:
+        """Open the block for *cond*; `otherwise` with the returned label ends it."""
+        return self._unless(cond, likely=False)
+
+    def otherwise(self, label: str) -> None:
+        self._join(label)
+
+
+def special_definitions(xlen: int) -> list[str]:
+    """All special handlers and the entry function ``enter(S, A)``."""
+    makers = (
+        _take_trap, _after_trap, _leave_here, _poll_here, _resume, _exact, _page_end, _breakpoint, _undecoded,
+        _crossing,
+    )  # fmt: skip
+    return [*(make(_Special(xlen)) for make in makers), _enter(xlen)]
+
+
+def _take_trap(f: _Special) -> str:
+    """trap_cause and trap_tval are set; the instruction at E traps."""
+    f.commit()
+    f.tail("@after_trap")
+    return f.wrap("take_trap")
+
+
+def _after_trap(f: _Special) -> str:
+    """Take the trap of the committed pc."""
+    pc = f.call("trap_enter", f.get("pc"), f.get("trap_cause"), f.get("trap_tval"))
+    f.put("pc", pc)
+    crashed = f.when(f.new(f"icmp ne i64 {f.get('exit_code')}, 0"))
+    f.end("ret void")
+    f.otherwise(crashed)
+    f.tail("@resume")
+    return f.wrap("after_trap")
+
+
+def _leave_here(f: _Special) -> str:
+    """Leave with the instruction at E not executed; exit_code is set."""
+    f.commit()
+    f.end("ret void")
+    return f.wrap("leave_here")
+
+
+def _poll_here(f: _Special) -> str:
+    """Look for interrupts and deadlines; pc and budget are committed."""
+    code = f.call("poll")
+    stay = f.when(f.new(f"icmp eq i64 {code}, 0"))
+    f.tail("@resume")
+    f.otherwise(stay)
+    f.put("exit_code", code)
+    f.end("ret void")
+    return f.wrap("poll_here")
+
+
+def _resume(f: _Special) -> str:
+    """Go on at the committed pc with the committed budget: fill the execute TLB and dispatch."""
+    n = f.get("budget")
+    empty = f.when(f.new(f"icmp eq i64 {n}, 0"))
+    f.tail("@poll_here")
+    f.otherwise(empty)
+    pc = f.get("pc")
+    status = f.call("fetch_slow", pc)
+    bad = f.when(f.new(f"icmp ne i64 {status}, 0"))
+    trapped = f.when(f.new(f"icmp eq i64 {status}, 1"))
+    f.tail("@after_trap")
+    f.otherwise(trapped)
+    f.put("exit_code", f.new(f"sub i64 {status}, 16"))
+    f.end("ret void")
+    f.otherwise(bad)
+    page = f.new(f"and i64 {pc}, -4096")
+    offset = f.new(f"sub i64 {f.get('value')}, {MEM}")
+    entries = f.op("add", f.machine("pool"), f.op("shl", offset, 3))
+    first = f.op("add", entries, f.op("shl", f.op("lshr", offset, 12), 6))
+    # the sentinel behind the page's last entry
+    last = f.new(f"add i64 {first}, 32768")
+    f.line(f"store i16 {PAGE_END}, ptr {f.at(last)}")
+    index = f.op("and", f.op("lshr", pc, 8), 255 << 4)
+    base = f.new(f"getelementptr i8, ptr %S, i64 {tlb_slot(0, TLB_X) * 8}")
+    entry = f.new(f"getelementptr i8, ptr {base}, i64 {index}")
+    f.line(f"store i64 {page}, ptr {entry}")
+    addend = f.op("sub", first, f.op("shl", page, 3))
+    second = f.new(f"getelementptr i8, ptr {entry}, i64 8")
+    f.line(f"store i64 {addend}, ptr {second}")
+    e = f.op("add", first, f.op("shl", f.op("and", pc, 4095), 3))
+    p = f.op("sub", pc, f.op("lshr", e, 3))
+    exact = f.get_pointer("exact_table")
+    normal = f.get_pointer("table")
+    short = f.new(f"icmp ult i64 {n}, {LONGEST}")
+    table = f.new(f"select i1 {short}, ptr {exact}, ptr {normal}")
+    f.dispatch(e, n, table, p)
+    return f.wrap("resume")
+
+
+def _exact(f: _Special) -> str:
+    """Every entry of the exact table: test the budget, then the real handler."""
+    empty = f.when(f.new("icmp eq i64 %N, 0"))
+    f.commit("0")
+    f.tail("@poll_here")
+    f.otherwise(empty)
+    number = f.new(f"load i16, ptr {f.at('%E')}")
+    index = f.new(f"zext i16 {number} to i64")
+    table = f.get_pointer("table")
+    target = f.code_of(table, index)
+    f.tail(target)
+    return f.wrap("exact")
+
+
+def _page_end(f: _Special) -> str:
+    """Behind the last entry of a page: go on wherever the next page is."""
+    f.commit()
+    f.tail("@resume")
+    return f.wrap("page_end")
+
+
+def _breakpoint(f: _Special) -> str:
+    f.put("exit_code", str(Exit.BREAKPOINT))
+    f.tail("@leave_here")
+    return f.wrap("breakpoint")
+
+
+def _memory_offset(f: _Special) -> tuple[str, str]:
+    """(arena offset of the halfword whose entry is E, its offset in the page)."""
+    rel = f.op("sub", "%E", f.machine("pool"))
+    page = f.op("udiv", rel, _PAGE_ENTRIES)
+    inside = f.op("lshr", f.op("sub", rel, f.op("mul", page, _PAGE_ENTRIES)), 3)
+    base = f.op("add", f.op("shl", page, 12), MEM)
+    return f.op("add", base, inside), inside
+
+
+def _line(f: _Special, offset: str) -> str:
+    """Pointer to the line byte of an arena offset."""
+    return f.at(f.op("add", f.op("lshr", offset, LINE_SHIFT), LINES))
+
+
+def _mark(f: _Special, offset: str) -> str:
+    """Say that there is code in the line of *offset*; returns the flags before."""
+    line = _line(f, offset)
+    flags = f.new(f"load i8, ptr {line}")
+    marked = f.new(f"or i8 {flags}, {LINE_CODE}")
+    f.line(f"store i8 {marked}, ptr {line}")
+    return flags
+
+
+def _halfword(f: _Special, offset: str) -> str:
+    half = f.new(f"load i16, ptr {f.at(offset)}")
+    return f.new(f"zext i16 {half} to i64")
+
+
+def _undecoded(f: _Special) -> str:
+    """Decode the entry at E in place, or make it a breakpoint or a page-crossing one."""
+    offset, inside = _memory_offset(f)
+    flags = _mark(f, offset)
+    breaks = f.new(f"and i8 {flags}, {LINE_BREAK}")
+    ordinary = f.when(f.new(f"icmp ne i8 {breaks}, 0"))
+    hit = f.call("breakpoint_at", f._masked(f.pc64()))
+    miss = f.when(f.new(f"icmp ne i64 {hit}, 0"))
+    f.line(f"store i16 {BREAKPOINT}, ptr {f.at('%E')}")
+    f.tail("@breakpoint")
+    f.otherwise(miss)
+    f.end(f"br label %{ordinary}")
+    f.otherwise(ordinary)
+    low = _halfword(f, offset)
+    wide = f.new(f"icmp eq i64 {f.op('and', low, 3)}, 3")
+    at_end = f.new(f"icmp eq i64 {inside}, 4094")
+    within = f.when(f.new(f"and i1 {wide}, {at_end}"))
+    f.line(f"store i16 {CROSSING}, ptr {f.at('%E')}")
+    f.tail("@crossing")
+    f.otherwise(within)
+    four = f.when(f.new(f"xor i1 {wide}, true"))
+    f.call("decode_entry", low, inside, "%E")
+    f.dispatch_again()
+    f.otherwise(four)
+    word = f.new(f"load i32, ptr {f.at(offset)}, align 2")
+    _mark(f, f.op("add", offset, 2))
+    f.call("decode_entry", f.new(f"zext i32 {word} to i64"), inside, "%E")
+    f.dispatch_again()
+    return f.wrap("undecoded")
+
+
+def _crossing(f: _Special) -> str:
+    """A 4-byte instruction across a page end: decoded anew each time, into scratch entries."""
+    offset, _ = _memory_offset(f)
+    f.commit()
+    low = _halfword(f, offset)
+    second = f._masked(f.op("add", f.pc64(), 2))
+    status = f.call("fetch_slow", second)
+    fetched = f.when(f.new(f"icmp ne i64 {status}, 0"))
+    left = f.when(f.new(f"icmp eq i64 {status}, 1"))
+    f.tail("@after_trap")
+    f.otherwise(left)
+    f.put("exit_code", f.op("sub", status, 16))
+    f.end("ret void")
+    f.otherwise(fetched)
+    page = f.get("value")
+    _mark(f, page)
+    word = f.op("or", low, f.op("shl", _halfword(f, page), 16))
+    scratch = MACHINE["scratch"] * 8
+    # no jump of it is near: its entry is not among its page's entries
+    f.call("decode_entry", word, str(1 << 21), str(scratch))
+    f.line(f"store i16 {PAGE_END}, ptr {f.at(str(scratch + 32))}")
+    p = f.op("sub", f.pc64(), scratch >> 3)
+    index = _halfword(f, str(scratch))
+    f.tail(f.code_of(f.get_pointer("table"), index), e=str(scratch), p=p)
+    return f.wrap("crossing")
+
+
+def _enter(xlen: int) -> str:
+    table = HART["table"] * 8
+    code = HART["exit_code"] * 8
+    return f"""define void @enter(ptr %S, ptr %A) {{
+entry:
+  %code = getelementptr i8, ptr %S, i64 {code}
+  store i64 0, ptr %code
+  %tp = getelementptr i8, ptr %S, i64 {table}
+  %T = load ptr, ptr %tp
+  call ghccc void @poll_here(ptr %S, ptr %A, i64 0, i64 0, ptr %T, i64 0)
+  ret void
+}}"""
