@@ -34,9 +34,10 @@ VARIANTS = {
 }
 
 FLAGS = (
-    "-O2 -std=c11 -Wall -Wextra -Werror -ffreestanding -nostdlib -static -mcmodel=medany -fno-pic"
-    " -ffp-contract=off -fno-tree-loop-distribute-patterns -Wl,--build-id=none"
-).split()
+    *("-O2", "-std=c11", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", "-static"),
+    *("-mcmodel=medany", "-fno-pic", "-ffp-contract=off", "-fno-tree-loop-distribute-patterns"),
+    "-Wl,--build-id=none",
+)
 
 
 class BuildError(Exception):

@@ -1,4 +1,4 @@
-"""Writes branches.c: one function of 1,000 branches. `python3 generate_branches.py > branches.c`."""
+"""One function of 1,000 branches: `python3 generate_branches.py > branches.c`."""
 
 from __future__ import annotations
 
