@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from otoriscv.core import debug, decode_native, isa, poll, slow, slow_devices, trap
+from otoriscv.core import csr, debug, decode_native, isa, poll, slow, slow_devices, trap
 from otoriscv.core.isa.table import TABLE
 from otoriscv.core.routine import ROUTINES
 
-__all__ = ["ROUTINES", "TABLE", "debug", "decode_native", "isa", "poll", "slow", "slow_devices", "trap"]
+__all__ = [
+    "ROUTINES", "TABLE", "csr", "debug", "decode_native", "isa", "poll", "slow", "slow_devices",
+    "trap",
+]  # fmt: skip

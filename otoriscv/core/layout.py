@@ -84,7 +84,6 @@ HART, HART_FIELDS_END = _slots(
     "trap_tval",
     "trap_pc",  # pc and retired count of the last trap taken: a trap loop is seen by them
     "trap_retired",
-    "trap_repeats",
     "value",  # result of a slow-path load
     "isa",  # bit set of core.isa extensions
     "hartid",

@@ -1,0 +1,50 @@
+"""Privileged instructions (privileged spec, sections 3.3 and 4.2)."""
+
+from __future__ import annotations
+
+from otoriscv.core.isa.sem import CAUSE, Sem
+from otoriscv.core.isa.strings import extension_bit
+from otoriscv.core.isa.table import insn
+from otoriscv.core.mstatus import MSTATUS
+from otoriscv.core.uop import Value
+
+
+def _status(m: Sem, bit: int) -> Value:
+    return (m.get("mstatus") & bit).ne(0)
+
+
+def _illegal_if(m: Sem, cond: Value) -> None:
+    m.trap_if(cond, CAUSE.ILLEGAL, m.bits)
+
+
+@insn("mret", "0011000 00010 00000 000 00000 1110011", "I")
+def mret(m: Sem) -> None:
+    _illegal_if(m, m.get("priv").ltu(3))
+    m.poll(m.call("xret", 3).trunc(m.xlen))
+
+
+@insn("sret", "0001000 00010 00000 000 00000 1110011", "S")
+def sret(m: Sem) -> None:
+    priv = m.get("priv")
+    _illegal_if(m, priv.eq(0) | (priv.eq(1) & _status(m, MSTATUS.TSR)))
+    m.poll(m.call("xret", 1).trunc(m.xlen))
+
+
+@insn("wfi", "0001000 00101 00000 000 00000 1110011", "I")
+def wfi(m: Sem) -> None:
+    """Waits unless an enabled interrupt is pending, whatever mstatus says; `poll` leaves."""
+    priv = m.get("priv")
+    has_s = m.get("isa").bit(extension_bit("S"))
+    user = priv.eq(0)
+    limited = (priv.eq(1) | (user & ~has_s)) & _status(m, MSTATUS.TW)
+    _illegal_if(m, limited | (user & has_s))
+    m.set("waiting", (m.get("mip") & m.get("mie")).eq(0))
+    m.poll()
+
+
+@insn("sfence.vma rs1, rs2", "0001001 rs2 rs1 000 00000 1110011", "S")
+def sfence_vma(m: Sem) -> None:
+    """Without page tables there is nothing to forget."""
+    priv = m.get("priv")
+    _illegal_if(m, priv.eq(0) | (priv.eq(1) & _status(m, MSTATUS.TVM)))
+    m.poll()

@@ -1,0 +1,58 @@
+"""Memory policies: how loads and stores become micro-ops that a backend can do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otoriscv.core.layout import (
+    LINE_SHIFT,
+    LINES,
+    PAGE,
+    PAGE_SHIFT,
+    TLB_ENTRIES,
+    TLB_R,
+    TLB_W,
+    tlb_slot,
+)
+from otoriscv.core.uop import Builder, Value
+
+__all__ = ["KINDS", "CallPolicy", "TlbPolicy"]
+
+#: `slow.load_slow`'s number for a load's kind.
+KINDS: Final = {"r": 0, "w": 1}
+
+
+class CallPolicy:
+    """Every access calls the slow routine: small code, and every check is made."""
+
+    def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
+        status = m.call("load_slow", address, bits // 8, KINDS[kind])
+        m.emit("check", 0, status)
+        return m.get("value").trunc(bits)
+
+    def store(self, m: Builder, address: Value, value: Value) -> None:
+        status = m.call("store_slow", address, value, value.width // 8)
+        m.emit("check", 0, status)
+
+
+class TlbPolicy:
+    """The software TLB's test inline; a miss, and a store into code, bail to the slow form."""
+
+    def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
+        # An AMO reads through the entry that it will write through: it faults as a store does.
+        return m.aload(_hit(m, address, bits, TLB_W if kind == "w" else TLB_R), bits)
+
+    def store(self, m: Builder, address: Value, value: Value) -> None:
+        offset = _hit(m, address, value.width, TLB_W)
+        m.emit("bail_if", 0, m.aload((offset >> LINE_SHIFT) + LINES, 8).ne(0))
+        m.astore(offset, value)
+
+
+def _hit(m: Builder, address: Value, bits: int, kind: int) -> Value:
+    """The arena offset of an aligned access, or bail."""
+    address = address.zext(64)
+    index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)
+    at = (index << 1) + (tlb_slot(0, kind) - tlb_slot(0, 0))
+    tag = address & (-PAGE | (bits // 8 - 1))
+    m.emit("bail_if", 0, tag.ne(m.get("tlb", at)))
+    return address + m.get("tlb", at + 1)

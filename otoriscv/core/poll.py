@@ -1,0 +1,98 @@
+"""Time, interrupt selection and the refill of the budget (docs/abi.md, "Time and budget")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otoriscv.core.layout import Exit
+from otoriscv.core.mstatus import MSTATUS
+from otoriscv.core.routine import routine
+from otoriscv.core.trap import INTERRUPT
+from otoriscv.core.uop import Builder, Value
+
+__all__ = ["FAR", "PRIORITY", "steps_now"]
+
+#: Interrupts by falling priority (privileged spec, section 3.1.9): MEI MSI MTI SEI SSI STI.
+PRIORITY: Final = (11, 3, 7, 9, 1, 5)
+#: A deadline this many ticks after the clock's zero is none, so that no product overflows.
+FAR: Final = 1 << 50
+_MTIP: Final = 1 << 7
+
+
+def steps_now(b: Builder) -> Value:
+    """The global step count."""
+    return b.get_m("steps_end") - b.get("budget")
+
+
+@routine(0)
+def time_ticks(b: Builder) -> None:
+    """The current value of mtime."""
+    delta = b.get_m("time_delta")
+    with b.if_(b.get_m("clock_host").ne(0)):
+        b.ret(b.emit("host_time", 64).divu(100) + delta)
+    elapsed = steps_now(b) + b.get_m("skip")
+    b.ret((elapsed * b.get_m("time_num")).divu(b.get_m("time_den")) + delta)
+
+
+@routine(0)
+def pick_interrupt(b: Builder) -> None:
+    """The cause, with `INTERRUPT` set, of the interrupt to take now; 0 for none."""
+    pending = b.get("mip") & b.get("mie")
+    priv, status, mideleg = b.get("priv"), b.get("mstatus"), b.get("mideleg")
+    to_m = priv.ltu(3) | (status & MSTATUS.MIE).ne(0)
+    to_s = priv.ltu(1) | (priv.eq(1) & (status & MSTATUS.SIE).ne(0))
+    machine = to_m.select(pending & ~mideleg, 0)
+    supervisor = to_s.select(pending & mideleg, 0)
+    chosen = machine.ne(0).select(machine, supervisor)
+    cause = b.const(0, 64)
+    for code in reversed(PRIORITY):
+        cause = chosen.bit(code).select(INTERRUPT | code, cause)
+    b.ret(cause)
+
+
+@routine(0)
+def update_timer(b: Builder) -> None:
+    """Raise or lower MTIP; the result is 1 when it is raised."""
+    due = b.call("time_ticks").geu(b.get("mtimecmp"))
+    b.set("mip", (b.get("mip") & ~_MTIP) | due.select(_MTIP, 0, 64))
+    b.ret(due)
+
+
+@routine(0)
+def poll(b: Builder) -> None:
+    """Look for everything that is not the guest's next instruction; refill the budget.
+
+    ``pc`` is where the hart goes on, before and after. The result is an exit code, or 0.
+    """
+    due = b.call("update_timer")
+    now = steps_now(b)
+    with b.if_(now.geu(b.get_m("slice_end"))):
+        b.ret(Exit.SLICE)
+    with b.if_(b.get_m("stop").ne(0)):
+        b.ret(Exit.STOP)
+    with b.if_(b.get("waiting").ne(0)):
+        with b.if_((b.get("mip") & b.get("mie")).eq(0)):
+            b.ret(Exit.WFI)
+        b.set("waiting", 0)
+    cause = b.call("pick_interrupt")
+    with b.if_(cause.ne(0)):
+        b.set("pc", b.call("trap_enter", b.get("pc"), cause, 0))
+    _refill(b, now, due)
+    b.ret(0)
+
+
+def _refill(b: Builder, now: Value, due: Value) -> None:
+    """The budget reaches to the slice's end, or to the step at which MTIP rises."""
+    end = b.var(b.get_m("slice_end"))
+    with b.if_(due.eq(0) & b.get_m("clock_host").eq(0)):
+        ticks = b.get("mtimecmp") - b.get_m("time_delta")
+        with b.if_(ticks.ltu(FAR)):
+            num = b.get_m("time_num")
+            at = (ticks * b.get_m("time_den") + (num - 1)).divu(num) - b.get_m("skip")
+            at = at.ltu(now + 1).select(now + 1, at)
+            end.value = at.ltu(end.value).select(at, end.value)
+    retired = b.get("retired_end") - b.get("budget")
+    budget = end.value - now
+    b.set_m("steps_end", end.value)
+    b.set("budget", budget)
+    b.set("retired_end", retired + budget)

@@ -1,0 +1,239 @@
+"""Slow memory accesses, in micro-ops: what every engine calls when its fast test fails.
+
+The result is a status: 0 done, 1 trap (``trap_cause`` and ``trap_tval`` say which), 2 done but
+interrupts or deadlines may have changed, ``LEAVE + code`` leave to Python with nothing done.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otoriscv.core.isa.sem import CAUSE
+from otoriscv.core.layout import (
+    HART,
+    LINES,
+    MEM,
+    PAGE,
+    PAGE_SHIFT,
+    RANGE_WORDS,
+    TLB_ENTRIES,
+    TLB_R,
+    TLB_W,
+    TLB_X,
+    WATCH_WORDS,
+    Exit,
+    tlb_slot,
+)
+from otoriscv.core.routine import routine
+from otoriscv.core.uop import Builder, Value
+
+__all__ = ["DONE", "DONE_POLL", "LEAVE", "TRAP"]
+
+DONE: Final = 0
+TRAP: Final = 1
+DONE_POLL: Final = 2
+LEAVE: Final = 16
+
+READS: Final = 1
+WRITES: Final = 2
+#: Set in what `translate` returns for ROM.
+ROM: Final = 1 << 63
+
+
+# -- where an address leads
+
+
+@routine(2)
+def translate(b: Builder, address: Value, kind: Value) -> None:
+    """The arena offset of *address*, with `ROM` set for ROM; 0 when it is not memory.
+
+    *kind* is the TLB kind of the access: page tables and PMP will ask for it.
+    """
+    found = b.var(0)
+    with b.repeat(b.get_m("nranges")) as n:
+        row = n * RANGE_WORDS
+        inside = address - b.get_m("ranges", row)
+        hit = inside.ltu(b.get_m("ranges", row + 1))
+        with b.if_(hit):
+            rom = b.get_m("ranges", row + 3) << 63
+            found.value = (inside + b.get_m("ranges", row + 2)) | rom
+        b.break_if(hit)
+    b.ret(found.value)
+
+
+@routine(3)
+def tlb_fill(b: Builder, address: Value, offset: Value, kind: Value) -> None:
+    """Enter the page of *address*, at arena *offset*, for reads or writes; not a watched one."""
+    with (
+        b.if_(b.get_m("nwatchpoints").ne(0)),
+        b.if_(b.call("watched", address & -PAGE, PAGE, READS | WRITES).ne(0)),
+    ):
+        b.ret()
+    index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)
+    at = (kind * TLB_ENTRIES + index) << 1
+    b.set("tlb", address & -PAGE, at)
+    b.set("tlb", offset - address, at + 1)
+
+
+assert tlb_slot(0, 0) == HART["tlb"]
+
+
+@routine(3)
+def watched(b: Builder, address: Value, size: Value, kinds: Value) -> None:
+    """1 when a watchpoint of one of *kinds* overlaps; exit_addr and exit_kind then say where."""
+    found = b.var(0)
+    with b.repeat(b.get_m("nwatchpoints")) as n:
+        row = n * WATCH_WORDS
+        start = b.get_m("watchpoints", row)
+        common = b.get_m("watchpoints", row + 2) & kinds
+        inside = (address - start).ltu(b.get_m("watchpoints", row + 1))
+        overlaps = inside | (start - address).ltu(size)
+        hit = overlaps & common.ne(0)
+        with b.if_(hit):
+            b.set("exit_addr", inside.select(address, start))
+            b.set("exit_kind", (common & WRITES).ne(0).select(WRITES, READS, 64))
+            found.value = 1
+        b.break_if(hit)
+    b.ret(found.value)
+
+
+def _trap(b: Builder, cause: int | Value, tval: Value) -> None:
+    b.set("trap_cause", cause)
+    b.set("trap_tval", tval)
+    b.ret(TRAP)
+
+
+def _watch(b: Builder, address: Value, size: Value, kinds: Value) -> None:
+    with (
+        b.if_(b.get_m("nwatchpoints").ne(0) & b.get("watch_skip").eq(0)),
+        b.if_(b.call("watched", address, size, kinds).ne(0)),
+    ):
+        b.ret(LEAVE + Exit.WATCH)
+
+
+# -- the three entries
+
+
+@routine(3)
+def load_slow(b: Builder, address: Value, size: Value, kind: Value) -> None:
+    """Load *size* bytes, zero-extended, into the slot ``value``.
+
+    *kind* is 0, or 1 for an AMO's load: that one must be aligned and faults as a store does.
+    """
+    amo = kind.ne(0)
+    misaligned = (address & (size - 1)).ne(0)
+    with b.if_(misaligned & (amo | b.get("misaligned_trap").ne(0))):
+        _trap(b, amo.select(CAUSE.STORE_MISALIGNED, CAUSE.LOAD_MISALIGNED, 64), address)
+    _watch(b, address, size, amo.select(READS | WRITES, READS, 64))
+    with b.if_(misaligned):
+        b.ret(b.call("load_pieces", address, size))
+    tlb_kind = amo.select(TLB_W, TLB_R, 64)
+    place = b.call("translate", address, tlb_kind)
+    with b.if_(place.eq(0)):
+        b.ret(b.call("load_device", address, size))
+    offset = place & ~ROM
+    with b.if_(~(amo & place.bit(63))):
+        b.call("tlb_fill", address, offset, tlb_kind)
+    with b.switch(size) as s:
+        for n in (1, 2, 4, 8):
+            with s.case(n):
+                b.set("value", b.aload(offset, 8 * n))
+    b.ret(DONE)
+
+
+@routine(3)
+def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
+    """Store the low *size* bytes of *value*; ROM ignores stores."""
+    misaligned = (address & (size - 1)).ne(0)
+    with b.if_(misaligned & b.get("misaligned_trap").ne(0)):
+        _trap(b, CAUSE.STORE_MISALIGNED, address)
+    _watch(b, address, size, b.const(WRITES, 64))
+    with b.if_(misaligned):
+        b.ret(b.call("store_pieces", address, value, size))
+    place = b.call("translate", address, TLB_W)
+    with b.if_(place.eq(0)):
+        b.ret(b.call("store_device", address, value, size))
+    with b.if_(place.bit(63).eq(0)):
+        b.call("tlb_fill", address, place, TLB_W)
+        b.call("poke", place, value, size)
+    b.ret(DONE)
+
+
+@routine(1)
+def fetch_slow(b: Builder, pc: Value) -> None:
+    """The arena offset of *pc*'s page into the slot ``value``.
+
+    The execute TLB is the native engines' own: its addends lead to decoded entries.
+    """
+    place = b.call("translate", pc, TLB_X)
+    with b.if_(place.eq(0)):
+        _trap(b, CAUSE.FETCH_FAULT, pc)
+    offset = place & ~ROM
+    b.set("value", offset & -PAGE)
+    b.ret(DONE)
+
+
+# -- misaligned accesses, byte by byte over at most two pages
+
+
+def _pieces(b: Builder, address: Value, size: Value, kind: int) -> tuple[Value, Value, Value]:
+    """(place of the first byte, place of the last byte's page, bytes in the first page)."""
+    end = (address + (size - 1)).trunc(b.xlen).zext(64)
+    first = b.call("translate", address, kind)
+    second = b.call("translate", end & -PAGE, kind)
+    with b.if_(first.eq(0) | second.eq(0)):
+        b.ret(LEAVE + Exit.FALLBACK)
+    return first, second, b.const(PAGE, 64) - (address & (PAGE - 1))
+
+
+@routine(2)
+def load_pieces(b: Builder, address: Value, size: Value) -> None:
+    """A misaligned load."""
+    first, second, room = _pieces(b, address, size, TLB_R)
+    value = b.var(0)
+    with b.repeat(size) as n:
+        at = n.ltu(room).select(first + n, second + (n - room)) & ~ROM
+        value.value = value.value | (b.aload(at, 8).zext(64) << (n << 3))
+    b.set("value", value.value)
+    b.ret(DONE)
+
+
+@routine(3)
+def store_pieces(b: Builder, address: Value, value: Value, size: Value) -> None:
+    """A misaligned store."""
+    first, second, room = _pieces(b, address, size, TLB_W)
+    with b.repeat(size) as n:
+        at = n.ltu(room).select(first + n, second + (n - room))
+        with b.if_(at.bit(63).eq(0)):
+            b.call("poke", at, value >> (n << 3), 1)
+    b.ret(DONE)
+
+
+# -- the write door
+
+
+@routine(3)
+def poke(b: Builder, offset: Value, value: Value, size: Value) -> None:
+    """Store at an arena offset in guest memory; an access does not cross a line."""
+    with b.switch(size) as s:
+        for n in (1, 2, 4, 8):
+            with s.case(n):
+                b.astore(offset, value.trunc(8 * n))
+    with b.if_(b.aload((offset >> 6) + LINES, 8).ne(0)):
+        b.call("code_written", offset, size)
+
+
+@routine(2)
+def code_written(b: Builder, offset: Value, size: Value) -> None:
+    """Bytes of a line with code were written: forget the decoded entries that overlap them."""
+    pool = b.get_m("pool")
+    with b.if_(pool.ne(0)):
+        # a 4-byte instruction may begin a halfword earlier, but never in another page
+        before, page = (offset - 2) & -2, offset & -PAGE
+        start = before.ltu(page).select(page, before)
+        inside = start - MEM
+        entry = pool + (inside << 3) + ((inside >> PAGE_SHIFT) << 6)
+        with b.repeat((offset + size + 1 - start) & -2) as n:  # two words a halfword
+            b.astore(entry + (n << 3), b.const(0, 64))
+    b.set_m("code_writes", b.get_m("code_writes") + 1)
+    b.set_m("invalidations", b.get_m("invalidations") + 1)
