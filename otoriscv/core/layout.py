@@ -20,6 +20,7 @@ PAGE: Final = 1 << PAGE_SHIFT
 
 LINE_CODE: Final = 1
 LINE_BREAK: Final = 2
+LINE_WATCH: Final = 4  # the board looks at a word in it (HTIF): a store there sets ``stop``
 
 TLB_ENTRIES: Final = 256
 TLB_BANKS: Final = 4

@@ -11,6 +11,10 @@ from typing import Final
 from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import (
     HART,
+    LINE_BREAK,
+    LINE_CODE,
+    LINE_SHIFT,
+    LINE_WATCH,
     LINES,
     MEM,
     PAGE,
@@ -156,6 +160,8 @@ def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
     with b.if_(place.bit(63).eq(0)):
         b.call("tlb_fill", address, place, TLB_W)
         b.call("poke", place, value, size)
+        with b.if_(b.get_m("stop").ne(0)):
+            b.ret(DONE_POLL)
     b.ret(DONE)
 
 
@@ -219,7 +225,10 @@ def poke(b: Builder, offset: Value, value: Value, size: Value) -> None:
         for n in (1, 2, 4, 8):
             with s.case(n):
                 b.astore(offset, value.trunc(8 * n))
-    with b.if_(b.aload((offset >> 6) + LINES, 8).ne(0)):
+    flags = b.aload((offset >> LINE_SHIFT) + LINES, 8)
+    with b.if_((flags & LINE_WATCH).ne(0)):
+        b.set_m("stop", 1)
+    with b.if_((flags & (LINE_CODE | LINE_BREAK)).ne(0)):
         b.call("code_written", offset, size)
 
 

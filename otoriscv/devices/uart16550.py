@@ -114,7 +114,22 @@ class Uart16550:
         """Input bytes the guest has not read yet."""
         return len(self._queue) + len(self._fifo)
 
+    def take_back(self) -> bytes:
+        """Input that the guest has not read, taken away again (semihosting reads it instead)."""
+        data = bytes(b & 0xFF for b in (*self._fifo, *self._queue))
+        self._fifo.clear()
+        self._queue.clear()
+        self._refill()
+        return data
+
     def drain(self) -> None:
+        """`flush`, and let held input in: the guest can tell, so this is called at fixed times."""
+        self.flush()
+        if self._held:
+            self._held = False
+            self._refill()
+
+    def flush(self) -> None:
         """Hand everything in the ring to the output callback. Called at every slice end."""
         slots, ring = self._slots, self._ring
         tail, head = slots[_TAIL], slots[_HEAD]
@@ -123,9 +138,6 @@ class Uart16550:
             data = bytes(ring[start:end]) if start < end else bytes(ring[start:]) + ring[:end]
             slots[_TAIL] = head
             self._output(data)
-        if self._held:
-            self._held = False
-            self._refill()
 
     # -- the guest's side ------------------------------------------------------------------
 
@@ -210,11 +222,11 @@ class Uart16550:
             slots = self._slots
             head = slots[_HEAD]
             if head - slots[_TAIL] >= UART_RING:
-                self.drain()
+                self.flush()
             self._ring[head % UART_RING] = value
             slots[_HEAD] = head + 1
             if not slots[_FAST]:
-                self.drain()
+                self.flush()
         self._thr_pending = True  # empty again at once
         self._update()
 

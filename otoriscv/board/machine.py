@@ -1,0 +1,514 @@
+"""A machine: harts, memory, a bus with devices, a clock, and an engine that runs it all.
+
+`Machine` is any RISC-V machine; `otoriscv.board.virt` makes the ``virt`` board out of one.
+
+Threads: one thread at a time runs the machine (`run`, `step`); others may call `request_stop`,
+`end` and `wake` at any moment, and everything else while they hold ``lock`` and no run is going
+on. ``lock`` is held while a slice runs and free between slices.
+"""
+
+from __future__ import annotations
+
+import mmap
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from otoriscv.board.points import Breakpoints, Watchpoints
+from otoriscv.board.runner import Runner
+from otoriscv.board.scheduler import Scheduler
+from otoriscv.board.stops import Stop, StopReason
+from otoriscv.core.bus import Bus, BusFault, Device
+from otoriscv.core.hart import Hart
+from otoriscv.core.isa.strings import Isa
+from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, MAX_HARTS, PAGE
+from otoriscv.core.memory import Arena, Memory, MemoryHole, pool_size
+from otoriscv.jit.engines import create
+
+if TYPE_CHECKING:
+    from otoriscv.devices.semihosting import Semihosting
+    from otoriscv.jit.engine import Engine
+    from otoriscv.jit.python.engine import PythonEngine
+
+__all__ = ["ClockKind", "Machine", "MachineClock", "Tracer"]
+
+ClockKind = Literal["virtual", "host"]
+
+_M64: Final = (1 << 64) - 1
+_TIMEBASE_MHZ: Final = 10
+
+
+class Tracer(Protocol):
+    """Runs a machine one instruction at a time (``--log``)."""
+
+    def step(self, hart: Hart) -> int:
+        """One step of *hart*; an exit code as `Engine.step` gives."""
+        ...
+
+
+class MachineClock:
+    """mtime, and the guest's time in other units."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def read(self) -> int:
+        """mtime."""
+        return self._machine.ticks
+
+    def write(self, ticks: int) -> None:
+        """Set mtime; it goes on counting from there."""
+        m = self._machine.m
+        delta = MACHINE["time_delta"]
+        m[delta] = m[delta] + ticks - self._machine.ticks & _M64
+
+    def nanoseconds(self) -> int:
+        """Guest time since the machine was made."""
+        return self._machine.nanoseconds
+
+
+class Machine:
+    """A machine without devices; `attach` adds them.
+
+    *ram* and *rom* are (base, size) ranges. *clock* ``virtual`` counts instructions (*mips* of
+    them are a microsecond), ``host`` is real time. *misaligned* is what a misaligned load or store
+    does. ``EngineUnavailable`` when *engine* cannot run here, ValueError for anything else wrong.
+    """
+
+    def __init__(
+        self,
+        isa: Isa | str = "rv64gc",
+        *,
+        ram: Sequence[tuple[int, int]] = ((0x8000_0000, 128 << 20),),
+        rom: Sequence[tuple[int, int]] = (),
+        harts: int = 1,
+        engine: str = "auto",
+        clock: ClockKind = "virtual",
+        mips: int = 1000,
+        misaligned: Literal["emulate", "trap"] = "emulate",
+        reset_vector: int = 0x1000,
+    ) -> None:
+        self.isa = isa if isinstance(isa, Isa) else Isa.parse(isa)
+        if not 1 <= harts <= MAX_HARTS:
+            raise ValueError(f"a machine has 1 to {MAX_HARTS} harts, not {harts}")
+        if mips < 1:
+            raise ValueError("mips must be at least 1")
+        self.clock_kind: ClockKind = clock
+        self.mips = mips
+        self.lock = threading.RLock()
+        pages = [(base, size) for base, size in (*ram, *rom)]
+        self.arena = Arena(sum(size + (-size) % PAGE for _, size in pages))
+        self.m = self.arena.machine
+        self.memory = Memory(self.arena)
+        for ranges, is_rom in ((ram, False), (rom, True)):
+            for base, size in ranges:
+                self.memory.add(base, size + (-size) % PAGE, rom=is_rom)
+        self.bus = Bus()
+        self.harts = [
+            Hart(
+                self.arena,
+                index,
+                self.xlen,
+                self.isa.bits,
+                reset_vector=reset_vector,
+                misaligned_trap=misaligned == "trap",
+            )
+            for index in range(harts)
+        ]
+        m = self.m
+        m[MACHINE["nharts"]] = harts
+        m[MACHINE["time_num"]] = _TIMEBASE_MHZ
+        m[MACHINE["time_den"]] = mips
+        m[MACHINE["clock_host"]] = clock == "host"
+        self._epoch = time.monotonic_ns()
+        self.clock = MachineClock(self)
+        self._start_time()
+        self.events = Scheduler()
+        self.breakpoints = Breakpoints(m, self.memory, self._breakpoint_changed)
+        self.watchpoints = Watchpoints(m, self._watchpoints_changed)
+        #: Called between slices: hand output over. The guest must not notice.
+        self.on_flush: list[Callable[[], None]] = []
+        #: Called at fixed instants (virtual clock) or between slices (host): input enters here.
+        self.on_pump: list[Callable[[], None]] = []
+        #: Called when ``stop`` was set without a request: a watched word was written (HTIF).
+        self.on_look: list[Callable[[], None]] = []
+        #: Called by `reset` after everything else: loads the images.
+        self.on_reset: list[Callable[[], None]] = []
+        self.semihosting: Semihosting | None = None
+        self.tracer: Tracer | None = None
+        self.input_open_now: Callable[[], bool] = lambda: False  # input may still come
+        self.input_ready_now: Callable[[], bool] = lambda: False  # input (or its end) is there
+        self.time_limit: int | None = None  # an instant
+        self.instruction_limit: int | None = None
+        self.ending: Stop | None = None
+        self._debugger = False
+        self._stop_requested = False
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
+        self._sleeping = False
+        self._woken = False
+        self._stepper: PythonEngine | None = None
+        self.engine: Engine = create(engine, self, lambda: self.stepper)
+        for hart in self.harts:
+            hart.routines = self._routine
+        self.memory.on_code_write.append(self._code_written)
+        self.runner = Runner(self)
+
+    def close(self) -> None:
+        """Free what the machine holds; it cannot be used afterwards."""
+        if self._stepper is not None and self._stepper is not self.engine:
+            self._stepper.close()
+        self.engine.close()
+        self.memory.close()
+
+    # -- facts
+
+    @property
+    def xlen(self) -> int:
+        """32 or 64."""
+        return self.isa.xlen
+
+    @property
+    def main_engine(self) -> Engine:
+        """The engine that runs the machine."""
+        return self.engine
+
+    @property
+    def stepper(self) -> PythonEngine:
+        """The python engine, which executes single instructions for every engine."""
+        if self._stepper is None:
+            from otoriscv.jit.python.engine import PythonEngine
+
+            self._stepper = PythonEngine(self)
+        return self._stepper
+
+    def _routine(self, name: str) -> Callable[..., int]:
+        return self.stepper.routine(name)
+
+    # -- time
+
+    @property
+    def steps(self) -> int:
+        """Steps so far: instructions retired and traps taken, over all harts."""
+        value: int = self.m[MACHINE["steps_end"]] - self._running_budget()
+        return value
+
+    @property
+    def retired(self) -> int:
+        """Instructions retired since reset, over all harts."""
+        return sum(hart.retired for hart in self.harts)
+
+    def _running_budget(self) -> int:
+        # Only the hart that runs has a budget.
+        return sum(hart.budget for hart in self.harts)
+
+    @property
+    def instant(self) -> int:
+        """Guest time in the scheduler's unit: steps with wfi's skips, or host nanoseconds."""
+        if self.clock_kind == "host":
+            return time.monotonic_ns() - self._epoch
+        skip: int = self.m[MACHINE["skip"]]
+        return self.steps + skip
+
+    @property
+    def ticks(self) -> int:
+        """mtime."""
+        m = self.m
+        if self.clock_kind == "host":
+            now = time.monotonic_ns() // 100
+        else:
+            now = self.instant * m[MACHINE["time_num"]] // m[MACHINE["time_den"]]
+        value: int = now + m[MACHINE["time_delta"]] & _M64
+        return value
+
+    @property
+    def nanoseconds(self) -> int:
+        """Guest time since the machine was made or reset."""
+        return self.instant if self.clock_kind == "host" else self.instant * 1000 // self.mips
+
+    def instant_after(self, delay_ns: int) -> int:
+        """The instant that is *delay_ns* nanoseconds of guest time from now."""
+        if self.clock_kind == "host":
+            return self.instant + delay_ns
+        return self.instant + -(-delay_ns * self.mips // 1000)
+
+    def instant_of(self, ticks: int) -> int:
+        """The first instant at which mtime is at least *ticks*."""
+        m = self.m
+        delta: int = m[MACHINE["time_delta"]]
+        delta -= (delta >> 63) << 64
+        if self.clock_kind == "host":
+            return (ticks - delta) * 100 - self._epoch
+        num, den = m[MACHINE["time_num"]], m[MACHINE["time_den"]]
+        return int(-(-(ticks - delta) * den // num))
+
+    def _start_time(self) -> None:
+        """mtime counts from zero."""
+        self._epoch = time.monotonic_ns()
+        self.m[MACHINE["time_delta"]] = 0
+        self.clock.write(0)
+
+    def schedule(self, delay_ns: int, callback: Callable[[], None]) -> None:
+        """Call *callback* once, on the machine's thread, after *delay_ns* of guest time."""
+        instant = self.instant_after(max(0, delay_ns))
+        self.events.add(instant, callback)
+        if self.clock_kind == "virtual":
+            m = self.m
+            end = max(instant - m[MACHINE["skip"]], 0)
+            if end < m[MACHINE["slice_end"]]:
+                m[MACHINE["slice_end"]] = end
+
+    # -- devices
+
+    def attach(self, base: int, size: int, device: Device) -> None:
+        """Map *device*; ValueError when it overlaps another or memory."""
+        for r in self.memory.ranges():
+            if base < r.end and r.base < base + size:
+                raise ValueError(
+                    f"{device.name} at {base:#x} overlaps the memory at {r.base:#x}-{r.end - 1:#x}"
+                )
+        self.bus.map(base, size, device)
+
+    def set_irq(self, hart: int, bit: int, level: bool) -> None:
+        """Drive bit *bit* of a hart's mip."""
+        self.harts[hart].set_irq(bit, level)
+
+    def read_code(self, pc: int, length: int) -> bytes:
+        """Memory at *pc*; BusFault when there is none."""
+        try:
+            return self.memory.read(pc, length)
+        except MemoryHole as hole:
+            raise BusFault(str(hole)) from None
+
+    def pump(self) -> None:
+        """Let input in."""
+        for hook in self.on_pump:
+            hook()
+
+    def flush(self) -> None:
+        """Hand output over."""
+        for hook in self.on_flush:
+            hook()
+
+    def look(self) -> None:
+        """Look at what the guest may have written to words that somebody watches."""
+        for hook in self.on_look:
+            hook()
+
+    @property
+    def input_open(self) -> bool:
+        """Whether console input can still come."""
+        return self.input_open_now()
+
+    @property
+    def input_ready(self) -> bool:
+        """Whether a semihosting read would find input, or its end."""
+        return self.input_ready_now()
+
+    def reset(self) -> None:
+        """Power-on state: memory cleared, devices and harts reset, images loaded again."""
+        with self.lock:
+            for r in self.memory.ranges():
+                self._clear(r.offset, r.size)
+            self.events.clear()
+            m = self.m
+            for name in ("stop", "steps_end", "slice_end", "skip"):
+                m[MACHINE[name]] = 0
+            for name in ("traps", "interrupts", "invalidations"):
+                m[MACHINE[name]] = 0
+            for hart in self.harts:
+                hart.reset()
+            self._start_time()
+            for _, _, device in self.bus.devices():
+                device.reset()
+            if self.semihosting is not None:
+                self.semihosting.reset()
+            self.ending = None
+            self._stop_requested = False
+            for hook in self.on_reset:
+                hook()
+            self.breakpoints.mark_again()
+            self.runner.reset()
+
+    def _clear(self, offset: int, size: int) -> None:
+        """Zero arena bytes and forget the code in them."""
+        arena = self.arena
+        self.engine.memory_changed(offset, size)
+        if self._stepper is not None and self._stepper is not self.engine:
+            self._stepper.memory_changed(offset, size)
+        regions = [(offset, size), (LINES + (offset >> LINE_SHIFT), size >> LINE_SHIFT)]
+        if arena.pool:
+            start = arena.pool + pool_size(offset - self.memory.ranges()[0].offset)
+            regions.append((start, pool_size(size)))
+        for start, length in regions:
+            self._zero(start, length)
+
+    def _zero(self, start: int, length: int) -> None:
+        """Zero a part of the arena, giving whole pages back."""
+        first, last = start + -start % PAGE, (start + length) & -PAGE
+        view = self.arena.view8
+        if hasattr(mmap, "MADV_DONTNEED") and self.arena.pool and first < last:
+            view[start:first] = bytes(first - start)
+            self.arena.buffer.madvise(mmap.MADV_DONTNEED, first, last - first)
+            view[last : start + length] = bytes(start + length - last)
+            return
+        chunk = bytes(1 << 20)
+        for at in range(start, start + length, len(chunk)):
+            n = min(len(chunk), start + length - at)
+            view[at : at + n] = chunk[:n]
+
+    # -- running
+
+    def run(
+        self, *, steps: int | None = None, only: Collection[int] | None = None
+    ) -> Stop:
+        """Run until something happens; what, is the result.
+
+        With *steps* exactly that many instructions are retired (over all harts), unless something
+        else happens before. *only* names the harts that run. What a device or a callback raises
+        comes out of here, the machine halted at that instruction; so does KeyboardInterrupt.
+        """
+        interrupted = False
+
+        def on_sigint(signum: int, frame: FrameType | None) -> None:
+            nonlocal interrupted
+            interrupted = True
+            self.request_stop()
+
+        guard = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        )
+        if guard:
+            signal.signal(signal.SIGINT, on_sigint)
+        try:
+            stop = self.runner.run(steps, only)
+        finally:
+            with self.lock:
+                self.runner.settle()
+            if guard:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+        if interrupted:
+            raise KeyboardInterrupt
+        return stop
+
+    def step(self, hart: int = 0) -> Stop:
+        """One instruction, or one trap, of one hart; breakpoints do not stop it."""
+        with self.lock:
+            stop = self.runner.step(hart)
+            if stop is None:
+                stop = Stop(StopReason.STEPS, hart, self.harts[hart].pc)
+            return stop
+
+    def request_stop(self) -> None:
+        """Make a run end soon (REQUEST). From any thread and from signal handlers."""
+        self._stop_requested = True
+        self.m[MACHINE["stop"]] = 1
+        self.wake()
+
+    def take_request(self) -> bool:
+        """Whether `request_stop` was called; forgets it."""
+        requested, self._stop_requested = self._stop_requested, False
+        return requested
+
+    def end(
+        self, code: int, message: str, reason: StopReason = StopReason.ENDED
+    ) -> None:
+        """End the run with *code*, at the next instruction when a device calls this."""
+        if self.ending is None:
+            self.ending = Stop(reason, code=code, message=message)
+        self.m[MACHINE["stop"]] = 1
+        self.wake()
+
+    def take_ending(self) -> Stop:
+        """The stop that `end` asked for, completed with where the machine is."""
+        ending = self.ending
+        assert ending is not None
+        self.ending = None
+        hart = self.runner.current
+        return Stop(
+            ending.reason, hart, self.harts[hart].pc, code=ending.code, message=ending.message
+        )
+
+    def wake(self) -> None:
+        """End `sleep`: input came, or somebody wants something. From any thread."""
+        self._woken = True
+        if self._sleeping:
+            self._wakeups.put(None)
+
+    def sleep(self, seconds: float | None) -> None:
+        """Wait for a `wake` since the last sleep, *seconds* at most."""
+        self._sleeping = True
+        try:
+            if self._woken:
+                return
+            self._wakeups.get(timeout=seconds)
+            while True:
+                self._wakeups.get_nowait()
+        except Empty:
+            pass
+        finally:
+            self._sleeping = self._woken = False
+
+    # -- debugging
+
+    @property
+    def debugger(self) -> bool:
+        """Whether a debugger is attached: the guest's own ebreak stops then."""
+        return self._debugger
+
+    @debugger.setter
+    def debugger(self, attached: bool) -> None:
+        self._debugger = attached
+        self.update_ebreak()
+        self.wake()
+
+    def update_ebreak(self) -> None:
+        """Whether an ebreak leaves to Python: for a debugger, or to look for semihosting."""
+        exits = self._debugger or self.semihosting is not None
+        self.m[MACHINE["ebreak_exits"]] = exits
+
+    def _breakpoint_changed(self, address: int) -> None:
+        self.engine.breakpoints_changed(address)
+
+    def _watchpoints_changed(self, reads: bool, writes: bool) -> None:
+        for hart in self.harts:
+            hart.set_watching(reads, writes)
+        self.engine.watchpoints_changed()
+        if self._stepper is not None and self._stepper is not self.engine:
+            self._stepper.watchpoints_changed()
+
+    def _code_written(self, offset: int, length: int) -> None:
+        self.engine.memory_changed(offset, length)
+        if self._stepper is not None and self._stepper is not self.engine:
+            self._stepper.memory_changed(offset, length)
+
+    def describe_crash(self, hart: Hart) -> str:
+        """One line on why *hart* cannot go on."""
+        q = hart.q
+        cause = _CAUSES.get(q[HART["mcause"]], f"cause {q[HART['mcause']]}")
+        return (
+            f"hart {hart.index} is lost: its trap handler at {hart.pc:#x} traps on its own first "
+            f"instruction ({cause}, mtval {q[HART['mtval']]:#x})"
+        )
+
+
+_CAUSES: Final = {
+    0: "instruction address misaligned",
+    1: "instruction access fault",
+    2: "illegal instruction",
+    3: "breakpoint",
+    4: "load address misaligned",
+    5: "load access fault",
+    6: "store address misaligned",
+    7: "store access fault",
+    8: "ecall from U mode",
+    9: "ecall from S mode",
+    11: "ecall from M mode",
+    12: "instruction page fault",
+    13: "load page fault",
+    15: "store page fault",
+}

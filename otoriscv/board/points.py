@@ -1,0 +1,167 @@
+"""Breakpoints and watchpoints of one machine, where engines find them (docs/abi.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from otoriscv.core.layout import (
+    LINE_BREAK,
+    LINE_SHIFT,
+    LINES,
+    MACHINE,
+    MAX_BREAKPOINTS,
+    MAX_WATCHPOINTS,
+    WATCH_WORDS,
+)
+
+if TYPE_CHECKING:
+    from otoriscv.core.memory import Memory
+
+__all__ = ["Breakpoints", "TooMany", "Watchpoints"]
+
+_NBREAK: Final = MACHINE["nbreakpoints"]
+_BREAK: Final = MACHINE["breakpoints"]
+_NWATCH: Final = MACHINE["nwatchpoints"]
+_WATCH: Final = MACHINE["watchpoints"]
+
+
+class TooMany(Exception):
+    """The table of breakpoints or watchpoints is full; the message says how many fit."""
+
+
+class Breakpoints:
+    """A set of virtual addresses, mirrored in the machine struct and the line map.
+
+    *changed(address)* is called after each addition and removal.
+    """
+
+    def __init__(self, m: memoryview, memory: Memory, changed: Callable[[int], None]) -> None:
+        self._m = m
+        self._memory = memory
+        self._changed = changed
+        self._index: dict[int, int] = {}  # address -> its place in the table
+        self._lines: dict[int, int] = {}  # line -> how many breakpoints are in it
+
+    def __contains__(self, address: object) -> bool:
+        return address in self._index
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(list(self._index))
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def add(self, address: int) -> None:
+        """Add a breakpoint; twice the same is one. `TooMany` when the table is full."""
+        if address in self._index:
+            return
+        count = len(self._index)
+        if count == MAX_BREAKPOINTS:
+            raise TooMany(f"there can be {MAX_BREAKPOINTS} breakpoints, and all are in use")
+        self._m[_BREAK + count] = address
+        self._index[address] = count
+        self._m[_NBREAK] = count + 1
+        self._mark(address, 1)
+        self._changed(address)
+
+    def remove(self, address: int) -> None:
+        """Remove a breakpoint; KeyError when there is none."""
+        place = self._index.pop(address)
+        last = len(self._index)
+        if place != last:
+            moved: int = self._m[_BREAK + last]
+            self._m[_BREAK + place] = moved
+            self._index[moved] = place
+        self._m[_NBREAK] = last
+        self._mark(address, -1)
+        self._changed(address)
+
+    def clear(self) -> None:
+        """Remove them all."""
+        for address in self:
+            self.remove(address)
+
+    def mark_again(self) -> None:
+        """Set the line map's bits, after the line map was cleared."""
+        self._lines.clear()
+        for address in self._index:
+            self._mark(address, 1)
+
+    def _mark(self, address: int, change: int) -> None:
+        offset = self._memory.find(address)
+        if offset is None:
+            return
+        line = offset >> LINE_SHIFT
+        count = self._lines.get(line, 0) + change
+        flags = self._memory.arena.view8
+        if count > 0:
+            self._lines[line] = count
+            flags[LINES + line] |= LINE_BREAK
+        else:
+            self._lines.pop(line, None)
+            flags[LINES + line] &= ~LINE_BREAK & 0xFF
+
+
+class Watchpoints:
+    """Watched ranges: (address, length, kinds), kinds 1 for reads, 2 for writes, 3 for both.
+
+    *changed(reads, writes)* is called after each change with what is watched now.
+    """
+
+    def __init__(self, m: memoryview, changed: Callable[[bool, bool], None]) -> None:
+        self._m = m
+        self._changed = changed
+        self._points: list[tuple[int, int, int]] = []
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        return iter(list(self._points))
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def add(self, address: int, length: int, kinds: int) -> None:
+        """Watch a range; twice the same is one. `TooMany` when the table is full."""
+        point = address, max(length, 1), kinds
+        if point in self._points:
+            return
+        if len(self._points) == MAX_WATCHPOINTS:
+            raise TooMany(f"there can be {MAX_WATCHPOINTS} watchpoints, and all are in use")
+        self._points.append(point)
+        self._publish()
+
+    def remove(self, address: int, length: int, kinds: int) -> None:
+        """Remove a watchpoint; KeyError when there is none."""
+        try:
+            self._points.remove((address, max(length, 1), kinds))
+        except ValueError:
+            raise KeyError(f"no watchpoint at {address:#x}") from None
+        self._publish()
+
+    def clear(self) -> None:
+        """Remove them all."""
+        if self._points:
+            self._points.clear()
+            self._publish()
+
+    def hit(self, address: int, kind: int) -> tuple[int, int, int] | None:
+        """The watchpoint that an access of *kind* (1 or 2) at *address* belongs to.
+
+        *address* is where the access begins, or the first watched byte in it.
+        """
+        matching = [p for p in self._points if p[2] & kind]
+        for reach in (0, 7):
+            for point in matching:
+                if point[0] - reach <= address < point[0] + point[1]:
+                    return point
+        return None
+
+    def _publish(self) -> None:
+        for i, point in enumerate(self._points):
+            for k, word in enumerate(point):
+                self._m[_WATCH + i * WATCH_WORDS + k] = word
+        self._m[_NWATCH] = len(self._points)
+        kinds = 0
+        for _, _, kind in self._points:
+            kinds |= kind
+        self._changed(bool(kinds & 1), bool(kinds & 2))

@@ -1,0 +1,389 @@
+"""The run loop: slices, harts in turn, waiting, and what an engine's exits mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
+
+from otoriscv.board.stops import Stop, StopReason
+from otoriscv.core.layout import HART, MACHINE, Exit
+from otoriscv.devices.exits import GuestExit, GuestReset
+from otoriscv.devices.semihosting import NotReady
+
+if TYPE_CHECKING:
+    from otoriscv.board.machine import Machine
+    from otoriscv.core.hart import Hart
+
+__all__ = ["QUANTUM", "TICK", "Runner"]
+
+#: Steps one of several harts runs before it is another's turn. Part of what a run means: with
+#: another number the harts interleave differently.
+QUANTUM: Final = 20_000
+#: Input reaches the guest at multiples of this many steps (of virtual time, wfi's skips included),
+#: so that it does not matter how fast the host is.
+TICK: Final = 500_000
+
+_SLICE_SECONDS: Final = 0.002
+_SLICE_MIN: Final = 2_000
+_SLICE_MAX: Final = 8_000_000
+_NEVER: Final = (1 << 64) - 1
+
+_BUDGET: Final = HART["budget"]
+_PC: Final = HART["pc"]
+_WAITING: Final = HART["waiting"]
+_RETIRED_END: Final = HART["retired_end"]
+_RES_VALID: Final = HART["res_valid"]
+_WATCH_SKIP: Final = HART["watch_skip"]
+_MIP: Final = HART["mip"]
+_MIE: Final = HART["mie"]
+_MTIMECMP: Final = HART["mtimecmp"]
+_MTIP: Final = 1 << 7
+
+_STOP: Final = MACHINE["stop"]
+_STEPS_END: Final = MACHINE["steps_end"]
+_SLICE_END: Final = MACHINE["slice_end"]
+_SKIP: Final = MACHINE["skip"]
+_EBREAK_EXITS: Final = MACHINE["ebreak_exits"]
+
+
+class Runner:
+    """Runs the harts of one machine in turn.
+
+    Whenever it has the machine, no engine running, every budget is zero: ``steps_end`` is the
+    global step count and each ``retired_end`` what that hart retired. So a hart that is switched
+    to, or continues, always enters its engine through ``poll``.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._m = machine.m
+        self._harts = machine.harts
+        self._qs = [hart.q for hart in machine.harts]
+        self._slice = 20_000
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to hart 0 and step 0."""
+        self.current = 0
+        self.quantum_end = QUANTUM
+        self.next_tick = 0
+        self.blocked: set[int] = set()  # harts in a semihosting read without input
+        # Where each hart was when a stop was reported: a breakpoint there was seen.
+        self.seen: dict[int, int] = {h.index: h.pc for h in self._harts}
+
+    # -- counts
+
+    @property
+    def steps(self) -> int:
+        """Global steps; valid while no engine runs."""
+        value: int = self._m[_STEPS_END] - self._qs[self.current][_BUDGET]
+        return value
+
+    @property
+    def retired(self) -> int:
+        """Instructions retired by all harts."""
+        return sum(q[_RETIRED_END] - q[_BUDGET] & _NEVER for q in self._qs)
+
+    def settle(self) -> None:
+        """Give the unused budget back."""
+        q = self._qs[self.current]
+        left = q[_BUDGET]
+        if left:
+            self._m[_STEPS_END] -= left
+            q[_RETIRED_END] = q[_RETIRED_END] - left & _NEVER
+            q[_BUDGET] = 0
+
+    # -- running
+
+    def run(self, steps: int | None, only: Collection[int] | None) -> Stop:
+        """Run until something happens; *steps* instructions at most, *only* these harts."""
+        machine, m = self._machine, self._m
+        target = None if steps is None else self.retired + steps
+        limit = machine.instruction_limit
+        goal = limit if target is None or (limit is not None and limit < target) else target
+        virtual = machine.clock_kind == "virtual"
+        while True:
+            with machine.lock:
+                try:
+                    ended = self._ended(target, limit)
+                except (GuestExit, GuestReset) as ending:
+                    return self._stopped(self._guest_ended(self.current, ending))
+                if ended is not None:
+                    return ended
+                now = machine.instant
+                if machine.events.run_due(now):
+                    continue
+                if not virtual:
+                    machine.pump()
+                elif now >= self.next_tick:
+                    self.next_tick = (now // TICK + 1) * TICK
+                    machine.pump()
+                    continue
+                hart = self._pick(only)
+                if hart is not None:
+                    stop = self._slice_of(hart, goal, virtual)
+                    machine.flush()
+                    if stop is not None:
+                        return self._stopped(stop)
+                    continue
+            stop = self._idle(virtual, only)
+            if stop is not None:
+                return self._stopped(stop)
+
+    def step(self, index: int) -> Stop | None:
+        """One step of one hart; None when just that was done."""
+        machine, m = self._machine, self._m
+        self._switch(index)
+        q = self._qs[index]
+        if q[_WAITING] and not self._wakes(index) and machine.clock_kind == "virtual":
+            # As in a run, time goes on to what ends the wfi.
+            if all(self._asleep(i) for i in range(len(self._qs))):
+                due = self._next_event(None)
+                if due is not None and due > machine.instant:
+                    m[_SKIP] += due - machine.instant
+                    machine.events.run_due(machine.instant)
+            self._wakes(index)
+        q[_WAITING] = 0
+        m[_SLICE_END] = m[_STEPS_END] + 1
+        self.seen.pop(index, None)
+        try:
+            stop = self._exit(self._harts[index], machine.stepper.step(self._harts[index]))
+        except (GuestExit, GuestReset) as ending:
+            stop = self._guest_ended(index, ending)
+        finally:
+            self.settle()
+        now = machine.instant
+        machine.events.run_due(now)
+        if now >= self.next_tick:
+            self.next_tick = (now // TICK + 1) * TICK
+            machine.pump()
+        machine.flush()
+        if stop is None and machine.ending is not None:
+            stop = machine.take_ending()
+        self.seen[index] = q[_PC]
+        return stop
+
+    def _ended(self, target: int | None, limit: int | None) -> Stop | None:
+        """A reason not to go on at all."""
+        machine = self._machine
+        if machine.ending is not None:
+            return self._stopped(machine.take_ending())
+        if self._m[_STOP]:
+            self._m[_STOP] = 0
+            if machine.take_request():
+                return self._stopped(self._stop(StopReason.REQUEST))
+            machine.look()
+            if machine.ending is not None:
+                return self._stopped(machine.take_ending())
+        if target is not None or limit is not None:
+            retired = self.retired
+            if target is not None and retired >= target:
+                return self._stopped(self._stop(StopReason.STEPS))
+            if limit is not None and retired >= limit:
+                what = f"instruction limit of {limit} reached"
+                return self._stopped(self._stop(StopReason.TIMEOUT, message=what))
+        if machine.time_limit is not None and machine.instant >= machine.time_limit:
+            return self._stopped(self._stop(StopReason.TIMEOUT, message="time limit reached"))
+        return None
+
+    def _stopped(self, stop: Stop) -> Stop:
+        self.seen[stop.hart] = self._qs[stop.hart][_PC]
+        self._machine.flush()
+        return stop
+
+    def _stop(self, reason: StopReason, hart: int | None = None, **more: object) -> Stop:
+        index = self.current if hart is None else hart
+        return Stop(reason, index, self._qs[index][_PC], **more)  # type: ignore[arg-type]  # Stop's own fields
+
+    def _slice_of(self, hart: Hart, goal: int | None, virtual: bool) -> Stop | None:
+        """Run one slice of *hart*, not stopping at what stopped it before."""
+        machine, m = self._machine, self._m
+        pc = hart.q[_PC]
+        past = self.seen.pop(hart.index, None) == pc
+        first: int = m[_STEPS_END]
+        end = first + self._slice
+        if virtual:
+            skip = m[_SKIP]
+            end = min(end, self.next_tick - skip)
+            for instant in (machine.events.next, machine.time_limit):
+                if instant is not None:
+                    end = min(end, instant - skip)
+        if len(self._qs) > 1:
+            end = min(end, self.quantum_end)
+        if goal is not None:
+            end = min(end, first + goal - self.retired)
+        end = max(end, first + 1)
+        m[_SLICE_END] = end
+        try:
+            if past and (pc in machine.breakpoints or len(machine.watchpoints)):
+                code = self._step_past(hart)
+            elif machine.tracer is not None:
+                code = machine.tracer.step(hart)
+            else:
+                began = time.perf_counter()
+                code = machine.engine.run(hart)
+                if code == Exit.SLICE and end - first >= _SLICE_MIN:
+                    self._adapt(end - first, time.perf_counter() - began)
+            self.settle()
+            return self._exit(hart, code)
+        except (GuestExit, GuestReset) as ending:
+            return self._guest_ended(hart.index, ending)
+        finally:
+            self.settle()
+
+    def _adapt(self, steps: int, seconds: float) -> None:
+        wanted = int(steps / max(seconds, 1e-6) * _SLICE_SECONDS)
+        wanted = min(max(wanted, _SLICE_MIN), _SLICE_MAX)
+        self._slice = (3 * self._slice + wanted) // 4 + 1
+
+    def _step_past(self, hart: Hart) -> int:
+        """One step that neither a breakpoint nor a watchpoint stops."""
+        hart.q[_WATCH_SKIP] = 1
+        try:
+            return self._machine.stepper.step(hart)
+        finally:
+            hart.q[_WATCH_SKIP] = 0
+
+    # -- exits
+
+    def _exit(self, hart: Hart, code: int) -> Stop | None:
+        """What an exit means for the run; None: go on."""
+        machine = self._machine
+        if code in (Exit.SLICE, Exit.STOP):
+            return None
+        if code == Exit.WFI:
+            hart.q[_WAITING] = 1
+            return None
+        if code == Exit.FALLBACK:
+            self._m[_SLICE_END] = max(self._m[_SLICE_END], self._m[_STEPS_END] + 1)
+            code = machine.stepper.step(hart)
+            self.settle()
+            if code == Exit.FALLBACK:
+                raise RuntimeError(f"the python engine cannot execute the code at {hart.pc:#x}")
+            return self._exit(hart, code)
+        if code == Exit.BREAKPOINT:
+            return self._stop(StopReason.BREAKPOINT, hart.index)
+        if code == Exit.WATCH:
+            return self._stop(
+                StopReason.WATCH,
+                hart.index,
+                address=hart.q[HART["exit_addr"]],
+                kind=hart.q[HART["exit_kind"]],
+            )
+        if code == Exit.EBREAK:
+            return self._ebreak(hart)
+        if code == Exit.CRASH:
+            what = machine.describe_crash(hart)
+            return self._stop(StopReason.CRASH, hart.index, message=what)
+        raise RuntimeError(f"engine {machine.engine.name} returned {code}")
+
+    def _ebreak(self, hart: Hart) -> Stop | None:
+        """An ebreak: semihosting, the debugger's, or the guest's own affair."""
+        machine, m, q = self._machine, self._m, hart.q
+        host = machine.semihosting
+        if host is not None and host.is_call(machine.read_code, q[_PC]):
+            try:
+                result = host.call(q[10], q[11], machine.xlen)
+            except NotReady:
+                q[_WAITING] = 1
+                self.blocked.add(hart.index)
+                return None
+            q[10] = result
+            q[_PC] += 4
+            m[_STEPS_END] += 1
+            q[_RETIRED_END] = q[_RETIRED_END] + 1 & _NEVER
+            return None
+        if machine.debugger:
+            return self._stop(StopReason.EBREAK, hart.index)
+        exits = m[_EBREAK_EXITS]
+        m[_EBREAK_EXITS] = 0
+        m[_SLICE_END] = max(m[_SLICE_END], m[_STEPS_END] + 1)
+        try:
+            code = machine.stepper.step(hart)
+        finally:
+            m[_EBREAK_EXITS] = exits
+        self.settle()
+        return self._exit(hart, code)
+
+    def _guest_ended(self, hart: int, ending: GuestExit | GuestReset) -> Stop:
+        self.settle()
+        if isinstance(ending, GuestReset):
+            return self._stop(StopReason.RESET, hart, message=str(ending))
+        return self._stop(StopReason.EXIT, hart, code=ending.code, message=ending.reason)
+
+    # -- harts in turn
+
+    def _switch(self, index: int) -> None:
+        if index != self.current:
+            self._qs[self.current][_RES_VALID] = 0
+            self.current = index
+            self.quantum_end = self._m[_STEPS_END] + QUANTUM
+
+    def _pick(self, only: Collection[int] | None) -> Hart | None:
+        """The hart whose turn it is; None when all wait."""
+        current, harts = self.current, self._harts
+        may = only is None or current in only
+        if may and self._m[_STEPS_END] < self.quantum_end and not self._asleep(current):
+            return harts[current]
+        count = len(harts)
+        for k in range(1, count + 1):
+            index = (current + k) % count
+            if (only is None or index in only) and not self._asleep(index):
+                if index == current:  # nobody else wants to run
+                    self.quantum_end = self._m[_STEPS_END] + QUANTUM
+                self._switch(index)
+                return harts[index]
+        return None
+
+    def _asleep(self, index: int) -> bool:
+        return bool(self._qs[index][_WAITING]) and not self._wakes(index)
+
+    def _wakes(self, index: int) -> bool:
+        """Whether a waiting hart goes on now."""
+        q = self._qs[index]
+        if q[_MIE] & _MTIP and self._machine.ticks >= q[_MTIMECMP]:
+            q[_MIP] |= _MTIP
+        if q[_MIP] & q[_MIE] or (index in self.blocked and self._machine.input_ready):
+            q[_WAITING] = 0
+            self.blocked.discard(index)
+            return True
+        return False
+
+    def _next_event(self, only: Collection[int] | None) -> int | None:
+        """The instant at which guest time alone ends the waiting."""
+        machine = self._machine
+        found = machine.events.next
+        for index, q in enumerate(self._qs):
+            if (only is None or index in only) and q[_MIE] & _MTIP and q[_MTIMECMP] != _NEVER:
+                due = machine.instant_of(q[_MTIMECMP])
+                found = due if found is None else min(found, due)
+        return found
+
+    def _idle(self, virtual: bool, only: Collection[int] | None) -> Stop | None:
+        """Every hart waits: skip or sleep until something can happen."""
+        machine, m = self._machine, self._m
+        machine.flush()
+        due = self._next_event(only)
+        limit = machine.time_limit
+        if due is not None and limit is not None:
+            due = min(due, limit)
+        if virtual and due is not None:
+            with machine.lock:
+                m[_SKIP] += max(0, due - machine.instant)
+            return None
+        if due is None:
+            with machine.lock:
+                machine.pump()
+            if self._pick(only) is not None:
+                return None
+            if not (machine.input_open or machine.debugger):
+                what = "no timer is set and no input is left"
+                return self._stop(
+                    StopReason.IDLE,
+                    message=f"the guest waits for an interrupt that nothing can raise: {what}",
+                )
+        timeout = None if due is None else (due - machine.instant) / 1e9
+        if timeout is None or timeout > 0:
+            machine.sleep(timeout)
+        return None

@@ -1,0 +1,246 @@
+"""The ``virt`` board: QEMU's map and devices around a `Machine`, with an image in memory."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from otoriscv.board import memory_map as at
+from otoriscv.board.bootrom import boot_rom
+from otoriscv.board.console import BufferConsole, Console
+from otoriscv.board.devicetree import TreeConfig, place_fdt, virt_blob
+from otoriscv.board.hub import Hub
+from otoriscv.board.loaders import Image, SymbolTable, check_fits
+from otoriscv.board.machine import ClockKind, Machine
+from otoriscv.core.bus import BusFault, Device
+from otoriscv.core.isa.strings import Isa
+from otoriscv.core.layout import LINE_SHIFT, LINE_WATCH, LINES, MACHINE, PAGE, UART_RING
+from otoriscv.core.memory import MemoryHole
+from otoriscv.devices.clint import Clint
+from otoriscv.devices.finisher import Finisher
+from otoriscv.devices.goldfish_rtc import GoldfishRtc
+from otoriscv.devices.htif import Htif
+from otoriscv.devices.plic import Plic
+from otoriscv.devices.semihosting import Semihosting
+from otoriscv.devices.uart16550 import Uart16550
+
+__all__ = ["VirtConfig", "VirtMachine"]
+
+#: What the RTC says at power-on when the clock is virtual: 2024-01-01, so that runs repeat.
+_VIRTUAL_EPOCH_NS: Final = 1_704_067_200 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class VirtConfig:
+    """What varies between virt machines; the fields are `otoriscv boot`'s options."""
+
+    image: Image | None = None
+    isa: Isa | None = None  # None: everything implemented, at the image's width
+    ram: Sequence[tuple[int, int]] = ((at.RAM_BASE, at.RAM_SIZE),)
+    rom: Sequence[tuple[int, int]] = ()
+    harts: int = 1
+    engine: str = "auto"
+    clock: ClockKind = "virtual"
+    mips: int = 1000
+    misaligned: Literal["emulate", "trap"] = "emulate"
+    append: str = ""
+    arguments: Sequence[str] = ()
+    semihosting: bool = True
+    semihosting_dir: str | None = None
+
+
+class VirtMachine(Machine):
+    """A virt machine with its image loaded, halted at its reset vector.
+
+    ``ImageError`` when the image does not fit, ``EngineUnavailable``, ValueError for the rest.
+    """
+
+    def __init__(self, config: VirtConfig, console: Console | None = None) -> None:
+        self.config = config
+        self.image = config.image
+        isa = config.isa
+        if isa is None:
+            isa = Isa.full(64 if config.image is None else config.image.xlen)
+        boot = (at.BOOT_ROM.base, at.BOOT_ROM.size)
+        own = [*config.ram, *config.rom]
+        has_rom = not any(b < boot[0] + boot[1] and boot[0] < b + s for b, s in own)
+        if config.image is not None:
+            check_fits(config.image, own)
+        super().__init__(
+            isa,
+            ram=config.ram,
+            rom=[*config.rom, boot] if has_rom else config.rom,
+            harts=config.harts,
+            engine=config.engine,
+            clock=config.clock,
+            mips=config.mips,
+            misaligned=config.misaligned,
+            reset_vector=boot[0] if has_rom else self.entry,
+        )
+        #: Lines about what is not as usual, for stderr.
+        self.notices: list[str] = []
+        self.console: Console = BufferConsole() if console is None else console
+        self.hub = Hub(self.console, lambda: self.instant)
+        self.htif: Htif | None = None
+        self._has_rom = has_rom
+        self._connect_console()
+        self._add_devices()
+        self._add_hosts()
+        self.on_reset.append(self._load)
+        self._load()
+        self.runner.reset()
+
+    @property
+    def symbols(self) -> SymbolTable:
+        """The image's symbols."""
+        return SymbolTable() if self.image is None else self.image.symbols
+
+    @property
+    def entry(self) -> int:
+        """Where the guest's own code begins."""
+        config = self.config
+        if config.image is not None:
+            return config.image.entry
+        return (*config.ram, *config.rom)[0][0]
+
+    # -- parts
+
+    def _connect_console(self) -> None:
+        self.console.on_input = self.wake
+        self.input_open_now = lambda: self.hub.open
+        self.input_ready_now = lambda: self.hub.ready
+        self.on_flush.append(self.hub.flush)
+        self.on_pump.append(self.hub.pump)
+
+    def _place(self, region: at.Region, device: Device, slot: str = "") -> bool:
+        """Attach *device*, unless memory the user asked for is there."""
+        end = region.base + region.size
+        if any(region.base < r.end and r.base < end for r in self.memory.ranges()):
+            self.notices.append(f"memory at {region.base:#x} hides the {region.name} device")
+            return False
+        self.attach(region.base, region.size, device)
+        if slot:
+            self.m[MACHINE[slot]] = region.base
+        return True
+
+    def _add_devices(self) -> None:
+        plic = Plic(len(self.harts), self.set_irq)
+
+        def line(source: int) -> Callable[[bool], None]:
+            return lambda level: plic.set_line(source, level)
+
+        ring_at = MACHINE["uart_ring"] * 8
+        ring = self.arena.view8[ring_at : ring_at + UART_RING]
+        uart = Uart16550(self.m, ring, self.hub.output, line(at.UART.irq), queue_limit=1 << 16)
+        self.m[MACHINE["uart_fast"]] = 1
+        self._place(at.FINISHER, Finisher())
+        self._place(at.RTC, GoldfishRtc(self.wall_ns, self.schedule, line(at.RTC.irq)))
+        clint = Clint([hart.q for hart in self.harts], self.clock, lambda hart: None)
+        self._place(at.CLINT, clint, "clint_base")
+        self._place(at.PLIC, plic)
+        if self._place(at.UART, uart, "uart_base"):
+            self.hub.uart = uart
+
+    def _add_hosts(self) -> None:
+        config = self.config
+        if config.semihosting:
+            words = [config.image.path if config.image is not None else "guest"]
+            words += config.arguments or shlex.split(config.append, posix=False)
+            self.semihosting = Semihosting(
+                self._read_guest,
+                self._write_guest,
+                self._print,
+                self.hub.take,
+                lambda: self.nanoseconds,
+                " ".join(words),
+                config.semihosting_dir,
+                wall=self.wall_ns,
+            )
+        self.update_ebreak()
+        tohost = self.symbols.get("tohost")
+        if tohost is not None and self.memory.find(tohost.address, 8) is not None:
+            fromhost = self.symbols.get("fromhost")
+            where = None if fromhost is None else fromhost.address
+            self.htif = Htif(tohost.address, where, self._print, self.hub.take_byte)
+            self.on_look.append(self._poll_htif)
+            self.on_pump.append(self._poll_htif)
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the Unix epoch, as the guest's clock has it."""
+        if self.clock_kind == "host":
+            return time.time_ns()
+        return _VIRTUAL_EPOCH_NS + self.nanoseconds
+
+    # -- what hosts do with memory
+
+    def _print(self, data: bytes) -> None:
+        self.hub.flush()  # what the UART printed before comes first
+        self.hub.output(data)
+
+    def _read_guest(self, address: int, length: int) -> bytes:
+        try:
+            return self.memory.read(address, length)
+        except MemoryHole as hole:
+            raise BusFault(str(hole)) from None
+
+    def _write_guest(self, address: int, data: bytes) -> None:
+        try:
+            self.memory.write(address, data)
+        except MemoryHole as hole:
+            raise BusFault(str(hole)) from None
+
+    def _poll_htif(self) -> None:
+        assert self.htif is not None
+        self.htif.poll(
+            lambda address: int.from_bytes(self._read_guest(address, 8), "little"),
+            lambda address, value: self._write_guest(address, value.to_bytes(8, "little")),
+        )
+
+    # -- loading
+
+    def _load(self) -> None:
+        """Put the image, the device tree and the boot ROM into cleared memory."""
+        config, image = self.config, self.image
+        if image is not None:
+            for segment in image.segments:
+                self.memory.write(segment.address, segment.data, rom=True)
+        tree = virt_blob(
+            TreeConfig(
+                isa=str(self.isa),
+                harts=len(self.harts),
+                ram=[(r.base, r.size) for r in self.memory.ranges() if not r.rom],
+                bootargs=config.append or None,
+            )
+        )
+        ram = [(r.base, r.size) for r in self.memory.ranges() if not r.rom]
+        place = place_fdt(len(tree), ram, image.used if image is not None else ())
+        rom = boot_rom(self.xlen, self.entry, place or 0) if self._has_rom else b""
+        if place is None and self._has_rom:
+            place = at.BOOT_ROM.base + (len(rom) + PAGE - 1 & -PAGE)
+            rom = boot_rom(self.xlen, self.entry, place)
+        if rom:
+            self.memory.write(at.BOOT_ROM.base, rom, rom=True)
+        if place is not None:
+            self.memory.write(place, tree, rom=True)
+        if not self._has_rom:
+            for hart in self.harts:
+                hart.x[10], hart.x[11] = hart.index, place or 0
+        if self.htif is not None:
+            self.htif.reset()
+            self._watch_word(self.htif.tohost)
+
+    def _watch_word(self, address: int) -> None:
+        """Stores to the line of *address* set the machine's ``stop``."""
+        offset = self.memory.find(address, 8)
+        assert offset is not None
+        self.arena.view8[LINES + (offset >> LINE_SHIFT)] |= LINE_WATCH
+
+    def close(self) -> None:
+        """Free the machine; the console is its owner's."""
+        if self.semihosting is not None:
+            self.semihosting.reset()
+        super().close()
+
