@@ -199,7 +199,9 @@ def test_buffer() -> None:
     console = BufferConsole()
     woken: list[int] = []
     console.on_input = lambda: woken.append(1)
+    assert not console.ready
     console.feed(b"abc")
+    assert console.ready
     console.end()
     assert woken == [1, 1]
     assert (console.read(2), console.eof, console.read(2), console.eof) == (

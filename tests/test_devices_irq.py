@@ -199,6 +199,23 @@ def test_plic_registers_are_legalised() -> None:
         b.plic.set_line(0, True)
 
 
+def test_plic_reset_forgets_requests_but_not_lines() -> None:
+    b = PlicBench()
+    for source in (3, 10):
+        b.priority(source, 1)
+        b.plic.set_line(source, True)
+    b.enable(M0, 3, 10)
+    assert b.up() == {(0, 11)}
+    b.plic.reset()
+    assert b.up() == set()
+    b.plic.set_line(3, False)  # that device is reset after the PLIC
+    for source in (3, 10):
+        b.priority(source, 1)
+    b.enable(M0, 3, 10)
+    assert b.claim(M0) == 10
+    assert b.claim(M0) == 0
+
+
 def test_plic_every_raised_line_is_served_once() -> None:
     """Random traffic: a claimed source is never handed out again before its completion."""
     rng = random.Random(1)

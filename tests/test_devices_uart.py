@@ -93,6 +93,8 @@ def test_input_survives_the_drivers_fifo_reset() -> None:
     b.write(FCR, 7)
     assert b.read(LSR) & 1 == 0
     assert b.read(RBR) == 0  # Linux reads RBR once to clear it
+    b.uart.flush()
+    assert b.read(LSR) & 1 == 0, "flushing output is invisible to the guest"
     b.uart.drain()
     assert [b.read(RBR) for _ in range(3)] == list(b"ls\n")
 
@@ -103,6 +105,15 @@ def test_input_survives_a_machine_reset() -> None:
     b.uart.reset()
     b.uart.drain()
     assert [b.read(RBR), b.read(RBR)] == list(b"ab")
+
+
+def test_input_can_be_taken_back() -> None:
+    b = Bench()
+    b.uart.receive(b"abc")
+    assert b.read(RBR) == ord("a")
+    assert b.uart.take_back() == b"bc"
+    assert b.read(LSR) & 1 == 0
+    assert b.uart.unread == 0
 
 
 def test_divisor_latch_and_scratch() -> None:

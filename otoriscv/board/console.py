@@ -45,6 +45,11 @@ class Console(Protocol):
         """True when `read` will never give anything again."""
         ...
 
+    @property
+    def ready(self) -> bool:
+        """True when `read` would give something now, or the end is reached."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Print what the guest sent."""
         ...
@@ -75,6 +80,12 @@ class InputQueue:
         """True when the end was reached and everything was taken."""
         with self._condition:
             return self._ended and not self._data
+
+    @property
+    def ready(self) -> bool:
+        """True when there is something to take, or the end was reached."""
+        with self._condition:
+            return self._ended or bool(self._data)
 
     def room(self) -> int:
         """How many bytes fit now."""
@@ -131,6 +142,7 @@ class NullConsole:
     on_input: Callable[[], None] | None = None
     interactive = False
     eof = True
+    ready = True
 
     def write(self, data: bytes) -> None:
         """Drop *data*."""
@@ -157,6 +169,11 @@ class BufferConsole:
     def eof(self) -> bool:
         """True after `end` when everything was read."""
         return self._queue.ended
+
+    @property
+    def ready(self) -> bool:
+        """True when something was fed, or after `end`."""
+        return self._queue.ready
 
     def feed(self, data: bytes) -> None:
         """Type *data*."""

@@ -128,6 +128,11 @@ class StdioConsole:
         """True when standard input ended and everything was read."""
         return self._queue.ended
 
+    @property
+    def ready(self) -> bool:
+        """True when there is input, or its end was reached."""
+        return self._queue.ready
+
     def write(self, data: bytes) -> None:
         """Print; when the reader went away the rest is dropped and ``broken`` set."""
         view = memoryview(data)

@@ -43,6 +43,11 @@ class StreamConsole:
         os.set_blocking(self._wake_read, False)
         self._thread = threading.Thread(target=self._pump, name="console", daemon=True)
 
+    @property
+    def ready(self) -> bool:
+        """True when there is input."""
+        return self._queue.ready
+
     def write(self, data: bytes) -> None:
         """Queue output for the peer."""
         with self._lock:

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from otoriscv.core.bus import BusFault
 from otoriscv.devices.exits import GuestExit
+from otoriscv.devices.protocols import MEMORY_FAULTS
 
 __all__ = ["Htif"]
 
@@ -38,7 +38,8 @@ _GETCHAR: Final = 1 << 56
 class Htif:
     """Addresses are physical. *console_in()* gives one byte of input, or None while there is none.
 
-    Memory is read and written through the callables given to `poll`; those may raise `BusFault`.
+    Memory is read and written through the callables given to `poll`; those may raise `BusFault` or
+    `MemoryHole`.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Htif:
             try:
                 result = self._syscall(payload, read_u64)
                 write_u64(payload, result & _ALL)
-            except BusFault:
+            except MEMORY_FAULTS:
                 pass  # the block itself is not in memory: there is nowhere to answer
             self._answers.append(1)
         elif device == 1 and command == 1:
@@ -103,7 +104,7 @@ class Htif:
             return -_EBADF
         try:
             data = _read_bytes(address, min(length, _MAX_WRITE), read_u64)
-        except BusFault:
+        except MEMORY_FAULTS:
             return -_EFAULT
         self._out(data)
         return len(data)

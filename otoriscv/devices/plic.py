@@ -51,13 +51,15 @@ class Plic:
         self.reset()
 
     def reset(self) -> None:
-        """Everything masked, nothing in flight."""
+        """Everything masked, nothing in flight. The gateways look at their lines again later, when
+        the devices too have been reset.
+        """
         self._priority = [0] * self._sources
         self._enable = [0] * self._contexts
         self._threshold = [0] * self._contexts
         self._in_flight = 0  # forwarded by the gateway and not completed
         self._pending = 0
-        self._forward(self._levels)
+        self._drive()
 
     def set_line(self, source: int, level: bool) -> None:
         """A device's interrupt line changed."""
@@ -66,7 +68,7 @@ class Plic:
             raise ValueError(f"the PLIC has no source {source}")
         self._levels = self._levels | bit if level else self._levels & ~bit
         if level:
-            self._forward(bit)
+            self._update()
 
     def read(self, offset: int, access: Access) -> int:
         """Read a 32-bit register; a claim is a read with an effect."""
@@ -123,13 +125,6 @@ class Plic:
         if access.size != 4 or offset & 3:
             raise BusFault(f"the PLIC takes aligned words, not {access.size} bytes at {offset:#x}")
 
-    def _forward(self, bits: int) -> None:
-        """The gateways of *bits* pass a request on, unless one of theirs is in flight."""
-        new = bits & ~self._in_flight
-        self._in_flight |= new
-        self._pending |= new
-        self._update()
-
     def _best(self, context: int) -> tuple[int, int]:
         """(priority, source) of the highest pending and enabled source, ties to the lowest."""
         best, source, bits = 0, 0, self._pending & self._enable[context]
@@ -154,10 +149,15 @@ class Plic:
             bit = 1 << source
             if not self._pending & bit:
                 self._in_flight &= ~bit
-                if self._levels & bit:
-                    self._forward(bit)
 
     def _update(self) -> None:
+        """The gateways pass on what is high and not in flight, then the outputs follow."""
+        new = self._levels & ~self._in_flight
+        self._in_flight |= new
+        self._pending |= new
+        self._drive()
+
+    def _drive(self) -> None:
         for context in range(self._contexts):
             level = self._best(context)[0] > self._threshold[context]
             if level != self._outputs[context]:

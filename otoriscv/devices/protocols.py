@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-__all__ = ["Clock", "Nanoseconds", "Schedule", "SetHartIrq", "SetLine"]
+from otoriscv.core.bus import BusFault
+from otoriscv.core.memory import MemoryHole
+
+__all__ = ["MEMORY_FAULTS", "Clock", "Nanoseconds", "Schedule", "SetHartIrq", "SetLine"]
 
 
 class Clock(Protocol):
@@ -31,3 +34,6 @@ Nanoseconds: TypeAlias = Callable[[], int]
 
 #: ``schedule(delay_ns, callback)``: call back once, in guest time.
 Schedule: TypeAlias = Callable[[int, Callable[[], None]], None]
+
+#: What reading or writing guest memory may raise; the guest then sees EFAULT.
+MEMORY_FAULTS: Final = (BusFault, MemoryHole)

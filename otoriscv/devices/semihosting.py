@@ -16,9 +16,8 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from otoriscv.core.bus import BusFault
 from otoriscv.devices.exits import GuestExit
-from otoriscv.devices.protocols import Nanoseconds
+from otoriscv.devices.protocols import MEMORY_FAULTS, Nanoseconds
 from otoriscv.devices.semihost_files import (
     Console,
     Features,
@@ -53,10 +52,11 @@ class _Failed(Exception):
 class Semihosting:
     """One guest's semihosting.
 
-    *memory_read(address, length)* and *memory_write(address, data)* may raise `BusFault`; the
-    guest then sees EFAULT. *console_in(limit)* returns up to *limit* bytes, b"" at the end of the
-    input, None while there is none. *clock* counts nanoseconds since power-on, *wall* since the
-    Unix epoch. *heapinfo* is HEAPINFO's block: heap base and limit, stack base and limit.
+    *memory_read(address, length)* and *memory_write(address, data)* may raise `BusFault` or
+    `MemoryHole`; the guest then sees EFAULT. *console_in(limit)* returns up to *limit* bytes, b""
+    at the end of the input, None while there is none. *clock* counts nanoseconds since power-on,
+    *wall* since the Unix epoch. *heapinfo* is HEAPINFO's block: heap base and limit, stack base
+    and limit.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class Semihosting:
         self._errno = 0
 
     def is_call(self, read: Callable[[int, int], bytes], pc: int) -> bool:
-        """True when the ebreak at *pc* is a call. *read* reads code, or raises `BusFault`."""
+        """True when the ebreak at *pc* is a call. *read* reads code, or raises likewise."""
         try:
             code = read(pc - 4, 12)
-        except BusFault:
+        except MEMORY_FAULTS:
             return False
         words = (_BEFORE, _EBREAK, _AFTER)
         return code == b"".join(w.to_bytes(4, "little") for w in words)
@@ -117,7 +117,7 @@ class Semihosting:
             return operation(self, param) & mask
         except _Failed as failed:
             self._errno = failed.number
-        except BusFault:
+        except MEMORY_FAULTS:
             self._errno = errno.EFAULT
         except OSError as error:
             self._errno = error.errno or errno.EIO

@@ -11,6 +11,9 @@ What native engines touch themselves lives in the machine struct (`core.layout.M
 * ``uart_ier`` is the IER, except that bit 1 (THRI) is also set in loopback mode. So a THR write
   may go straight to the ring when ``lcr & 0x80 == 0`` and ``ier & 2 == 0``.
 * The ring holds output not yet handed over: bytes ``[uart_tail, uart_head)`` modulo its size.
+
+`Uart16550.flush` may be called at any time, the guest cannot tell. `Uart16550.receive` and
+`Uart16550.drain` let input in: for repeatable runs they are called at fixed instants.
 """
 
 from __future__ import annotations
