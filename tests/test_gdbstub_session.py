@@ -373,6 +373,8 @@ def test_exit_and_restart(client: RspClient, target: FakeTarget) -> None:
     client.command(b"!")
     client.write_register(10, 42)
     assert client.resume().exit_code == 42
+    assert client.request(b"qfThreadInfo") == b"l"
+    assert client.request(b"T1").startswith(b"E.")
     assert client.resume().exit_code == 42
     assert client.why().exit_code == 42
     assert client.request(b"vRun;").startswith(b"T05")

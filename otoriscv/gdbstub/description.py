@@ -31,6 +31,8 @@ def target_xml(xlen: int, registers: Sequence[RegisterInfo]) -> bytes:
     parts = [
         '<?xml version="1.0"?>\n<!DOCTYPE target SYSTEM "gdb-target.dtd">\n',
         f'<target version="1.0">\n<architecture>riscv:rv{xlen}</architecture>\n',
+        # Without it a gdb built for GNU/Linux steps by breakpoints, and over what it cannot guess.
+        "<osabi>none</osabi>\n",
     ]
     for group, members in groupby(sorted(registers, key=_feature_order), key=lambda r: r.group):
         feature = list(members)

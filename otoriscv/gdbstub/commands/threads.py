@@ -11,12 +11,17 @@ from otoriscv.gdbstub.errors import INVALID, NO_THREAD, CommandError
 if TYPE_CHECKING:
     from otoriscv.gdbstub.session import Session
 
-__all__ = ["hart_name"]
+__all__ = ["hart_name", "live_harts"]
 
 
 def hart_name(hart: int) -> str:
     """What a hart is called."""
     return f"Hart {hart}"
+
+
+def live_harts(session: Session) -> range:
+    """The harts of the guest; none when it has ended, or gdb would take it for alive."""
+    return range(0 if session.ended else session.target.harts)
 
 
 @packet("H")
@@ -36,7 +41,7 @@ def select(session: Session, arguments: bytes) -> bytes:
 @packet("T")
 def alive(session: Session, arguments: bytes) -> bytes:
     """Is this thread there?"""
-    if read.hart(session, arguments) is None:
+    if read.hart(session, arguments) not in live_harts(session):
         raise CommandError(NO_THREAD, "not a thread")
     return b"OK"
 
@@ -50,7 +55,8 @@ def current(session: Session, arguments: bytes) -> bytes:
 @packet("qfThreadInfo")
 def first_threads(session: Session, arguments: bytes) -> bytes:
     """Every thread, in one reply."""
-    return b"m" + b",".join(b"%x" % (hart + 1) for hart in range(session.target.harts))
+    harts = live_harts(session)
+    return b"m" + b",".join(b"%x" % (hart + 1) for hart in harts) if harts else b"l"
 
 
 @packet("qsThreadInfo")

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 from otoriscv.gdbstub.commands.arguments import hexadecimal, two
 from otoriscv.gdbstub.commands.files import executable_path
 from otoriscv.gdbstub.commands.table import packet
-from otoriscv.gdbstub.commands.threads import hart_name
+from otoriscv.gdbstub.commands.threads import hart_name, live_harts
 from otoriscv.gdbstub.description import target_xml
 from otoriscv.gdbstub.errors import INVALID, CommandError
 from otoriscv.gdbstub.packets import MAX_PACKET, escape
@@ -29,10 +29,10 @@ def _features(session: Session, annex: bytes) -> bytes:
 
 
 def _threads(session: Session, annex: bytes) -> bytes:
-    names = [hart_name(hart) for hart in range(session.target.harts)]
     rows = [
         f'<thread id="{hart + 1:x}" core="{hart}" name={quoteattr(name)}>Name: {name}</thread>\n'
-        for hart, name in enumerate(names)
+        for hart in live_harts(session)
+        for name in (hart_name(hart),)
     ]
     return ('<?xml version="1.0"?>\n<threads>\n' + "".join(rows) + "</threads>\n").encode()
 
