@@ -13,7 +13,7 @@ from otoriscv.board.bootrom import boot_rom
 from otoriscv.board.console import BufferConsole, Console
 from otoriscv.board.devicetree import TreeConfig, place_fdt, virt_blob
 from otoriscv.board.hub import Hub
-from otoriscv.board.loaders import Image, SymbolTable, check_fits
+from otoriscv.board.loaders import Image, SymbolTable, fit
 from otoriscv.board.machine import ClockKind, Machine
 from otoriscv.core.bus import BusFault, Device
 from otoriscv.core.isa.strings import Isa
@@ -68,7 +68,7 @@ class VirtMachine(Machine):
         own = [*config.ram, *config.rom]
         has_rom = not any(b < boot[0] + boot[1] and boot[0] < b + s for b, s in own)
         if config.image is not None:
-            check_fits(config.image, own)
+            self.image = fit(config.image, own)
         super().__init__(
             isa,
             ram=config.ram,
