@@ -128,7 +128,7 @@ def _override(variable: str) -> tuple[tuple[str, ...], str]:
 
 def find_cc() -> Tool:
     """A bare-metal RISC-V gcc. ``OTORISCV_CC`` overrides."""
-    purpose = "compiles guests (demo, examples, benchmarks)"
+    purpose = "compiles guests for demo, examples, benchmarks"
     words, bad = _override("OTORISCV_CC")
     if bad:
         return Tool("cc", purpose, reason=bad)
@@ -164,7 +164,7 @@ def _knows_riscv(gdb: tuple[str, ...]) -> bool:
 
 def find_gdb() -> Tool:
     """A gdb that knows RISC-V. ``OTORISCV_GDB`` overrides."""
-    purpose = "debugs guests (demo, tests)"
+    purpose = "debugs guests in demo and tests"
     words, bad = _override("OTORISCV_GDB")
     if bad:
         return Tool("gdb", purpose, reason=bad)
