@@ -44,7 +44,8 @@ def report() -> Iterator[str]:
     chosen, why = choose()
     yield f"  auto is {chosen}" + (f": {why}" if why else "")
     cache = DiskCache()
-    yield f"  code cache: {cache.folder}" + (f", not used: {cache.problem}" if cache.problem else "")
+    unused = f", not used: {cache.problem}" if cache.problem else ""
+    yield f"  code cache: {cache.folder}{unused}"
     yield "Python packages"
     for module, extra, purpose in OPTIONAL:
         there = importlib.util.find_spec(module) is not None
