@@ -6,6 +6,7 @@ Every instruction is one word and moves pc by 4. The word 0 does nothing; the ot
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from otoriscv.gdbstub.target import (
@@ -226,6 +227,8 @@ class FakeTarget:
             return StopEvent(StopKind.EXIT, hart, code=values[10])
         elif word == CRASH:
             return StopEvent(StopKind.CRASH, hart, message="the guest crashed")
-        if word != LOOP:
+        if word == LOOP:
+            time.sleep(0.0005)  # the thread must not starve the others
+        else:
             values[_PC] = (pc + 4) & ((1 << self.xlen) - 1)
         return None

@@ -48,7 +48,9 @@ class Gdb:
         self._token = 0
         self._stops: list[Stopped] = []
         self.log: list[Record] = []
-        self._controller = GdbController(command + ([elf] if elf else []))
+        self._controller = GdbController(
+            command + ([elf] if elf else []), time_to_check_for_additional_output_sec=0.002
+        )
         self.mi("-gdb-set confirm off")
         self.mi("-gdb-set mi-async on")
 

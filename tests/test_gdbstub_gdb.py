@@ -21,8 +21,10 @@ pytestmark = pytest.mark.skipif(not find_gdb().usable, reason=find_gdb().reason)
 
 
 @pytest.fixture(params=[32, 64])
-def target(request: pytest.FixtureRequest) -> FakeTarget:
-    return FakeTarget(request.param, harts=2)
+def target(request: pytest.FixtureRequest) -> Iterator[FakeTarget]:
+    target = FakeTarget(request.param, harts=2)
+    yield target
+    target.stop()
 
 
 @pytest.fixture

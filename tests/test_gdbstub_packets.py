@@ -30,6 +30,11 @@ def test_checksum_is_the_sum(data: bytes) -> None:
     assert checksum(data) == sum(data) & 255
 
 
+def test_zeros_shrink() -> None:
+    assert compress(b"0" * 9800) == b"0*~" * 100
+    assert expand(b"0*~" * 100) == b"0" * 9800
+
+
 def test_checksum_of_the_largest_sums() -> None:
     for length in (255, 256, 257, 512, 1 << 20):
         assert checksum(b"\xff" * length) == (255 * length) & 255

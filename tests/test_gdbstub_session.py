@@ -36,8 +36,10 @@ Connect = Callable[..., RspClient]
 
 
 @pytest.fixture
-def target() -> FakeTarget:
-    return FakeTarget()
+def target() -> Iterator[FakeTarget]:
+    target = FakeTarget()
+    yield target
+    target.stop()
 
 
 @pytest.fixture

@@ -30,13 +30,12 @@ MAX_PACKET = 0x100000
 _SLICE = 256  # 255 * 256 + 1 is below adler32's modulus, so its low half is the exact sum plus one
 _SPECIAL = re.compile(rb"[#$}*]")
 _ESCAPED = re.compile(rb"\}(.)", re.DOTALL)
-_RUN = re.compile(rb"([^#$}*])\1{3,}", re.DOTALL)
 _START = re.compile(rb"[$\x03-]")
 _END = re.compile(rb"[#$]")
 _SLACK = 8  # for "$", "#" and the checksum of a packet just above the limit
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 _MIN_COUNT, _MAX_COUNT = 3, 97  # further copies that one ``*n`` can ask for; n is count + 29
-_FORBIDDEN_COUNTS = frozenset(ord(c) - 29 for c in "#$+-")
+_RUNS = tuple((digit * (_MAX_COUNT + 1), digit + b"*~") for digit in (b"0", b"f"))
 
 
 class PacketError(ValueError):
@@ -87,36 +86,16 @@ def _ends_inside_escape(data: bytes) -> bool:
 
 
 def compress(data: bytes) -> bytes:
-    """Run-length encode an escaped payload. Bytes behind an escape are left alone."""
-    pieces: list[bytes] = []
-    done = 0
-    for match in _RUN.finditer(data):
-        start, end = match.span()
-        if start and data[start - 1] == 0x7D:
-            start += 1  # the first byte of the run is the second half of an escape
-        pieces.append(data[done:start])
-        pieces.append(_repeat(match[1], end - start))
-        done = end
-    if not pieces:
+    """Run-length encode a payload: the long runs of "0" and "f" that memory is full of.
+
+    Nothing else repeats enough to pay for a search at Python's speed. A payload with escapes is
+    left alone, as a repeated byte could be the second half of one.
+    """
+    if b"}" in data:
         return data
-    pieces.append(data[done:])
-    return b"".join(pieces)
-
-
-def _repeat(byte: bytes, length: int) -> bytes:
-    """*length* copies of *byte*, run-length encoded."""
-    out = bytearray()
-    while length:
-        out += byte
-        count = min(length - 1, _MAX_COUNT)
-        while count in _FORBIDDEN_COUNTS:
-            count -= 1
-        if count >= _MIN_COUNT:
-            out += b"*" + bytes((count + 29,))
-        else:
-            count = 0
-        length -= 1 + count
-    return bytes(out)
+    for run, encoded in _RUNS:
+        data = data.replace(run, encoded)
+    return data
 
 
 def expand(data: bytes, limit: int = MAX_PACKET) -> bytes:
