@@ -143,7 +143,7 @@ class Evaluator:
             first = node.args[1 if op == "select" else 0]
             assert isinstance(first, Value)
             a, b, c = (*args, 0, 0)[:3]
-            return evaluate(op, node.width, a, b, c, first.width)
+            return evaluate(op, node.width, a, b, c, arg_width=first.width)
         return self._effect(f, node, args)
 
     def _leaf(self, f: _Frame, node: Value) -> int:

@@ -24,7 +24,7 @@ def _div(a: int, b: int) -> int:
     return -q if (a < 0) != (b < 0) else q
 
 
-def evaluate(op: str, width: int, a: int, b: int = 0, c: int = 0, arg_width: int = 0) -> int:
+def evaluate(op: str, width: int, a: int, b: int = 0, c: int = 0, *, arg_width: int = 0) -> int:
     """The result of a pure operation on bit patterns; *arg_width* is its operands' width."""
     w = arg_width or width
     mask = (1 << width) - 1
@@ -131,7 +131,9 @@ def _fold_width(b: Builder, op: str, width: int, a: Value) -> Value | None:
     return None
 
 
-def _fold_binary(b: Builder, op: str, width: int, a: Value, c: Value, k: int | None) -> Value | None:
+def _fold_binary(
+    b: Builder, op: str, width: int, a: Value, c: Value, k: int | None
+) -> Value | None:
     if k == 0:
         if op in ("add", "sub", "or", "xor", "shl", "shr", "sar"):
             return a
@@ -157,6 +159,10 @@ def _fold_binary(b: Builder, op: str, width: int, a: Value, c: Value, k: int | N
     if k is not None and op == a.op and op in ("add", "and", "or", "xor"):
         # (v op k1) op k2 = v op (k1 op k2)
         inner, k1 = a.args[0], a.args[1]
-        if not isinstance(k1, (int, str)) and k1.const is not None and not isinstance(inner, (int, str)):
+        if (
+            not isinstance(k1, (int, str))
+            and k1.const is not None
+            and not isinstance(inner, (int, str))
+        ):
             return b.emit(op, width, inner, b.const(evaluate(op, width, k1.const, k), width))
     return None

@@ -27,7 +27,9 @@ class Routine:
 ROUTINES: dict[str, Routine] = {}
 
 
-def routine(params: int, *, portable: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def routine(
+    params: int, *, portable: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register the decorated function as the routine of its name."""
 
     def register(write: Callable[..., None]) -> Callable[..., None]:

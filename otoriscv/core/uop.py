@@ -42,7 +42,9 @@ OPS: Final[dict[str, OpInfo]] = {
     "mulhu": OpInfo(True, "a * b, high half, both unsigned"),
     "mulhs": OpInfo(True, "a * b, high half, both signed"),
     "mulhsu": OpInfo(True, "a * b, high half, a signed, b unsigned"),
-    "divu": OpInfo(True, "unsigned a / b; all ones when b = 0 (RISC-V M, table 'division by zero')"),
+    "divu": OpInfo(
+        True, "unsigned a / b; all ones when b = 0 (RISC-V M, table 'division by zero')"
+    ),
     "divs": OpInfo(True, "signed a / b toward zero; -1 when b = 0; a when it overflows"),
     "remu": OpInfo(True, "unsigned a % b; a when b = 0"),
     "rems": OpInfo(True, "signed remainder with a's sign; a when b = 0; 0 when it overflows"),
@@ -72,7 +74,9 @@ OPS: Final[dict[str, OpInfo]] = {
     "set": OpInfo(False, "args (slot, v[, index]): write it"),
     "get_m": OpInfo(False, "args (slot[, index]): a u64 slot of the machine struct", reads=True),
     "set_m": OpInfo(False, "args (slot, v[, index]): write it"),
-    "aload": OpInfo(False, "args (offset): width bits at an arena offset, little-endian", reads=True),
+    "aload": OpInfo(
+        False, "args (offset): width bits at an arena offset, little-endian", reads=True
+    ),
     "astore": OpInfo(False, "args (offset, v): write v at an arena offset"),
     "host_time": OpInfo(False, "the host's monotonic clock in nanoseconds, 64 bits", reads=False),
     # -- guest memory, expanded by a memory policy before a native backend sees it
@@ -97,8 +101,11 @@ OPS: Final[dict[str, OpInfo]] = {
     "jump": OpInfo(False, "args (target): jump to an address"),
     "trap": OpInfo(False, "args (cause, tval): take an exception", traps=True),
     "trap_if": OpInfo(False, "args (c, cause, tval): take an exception when c", traps=True),
-    "poll": OpInfo(False, "args ([target]): retire, then look for interrupts and deadlines before going on,"
-        " at the next instruction or at target"),
+    "poll": OpInfo(
+        False,
+        "args ([target]): retire, then look for interrupts and deadlines before going on,"
+        " at the next instruction or at target",
+    ),
     "leave": OpInfo(False, "args (exit): leave to Python at this instruction, nothing done"),
     "leave_if": OpInfo(False, "args (c, exit): leave to Python when c, nothing done"),
     "leave_after": OpInfo(False, "args (exit): retire, then leave to Python"),
@@ -282,9 +289,7 @@ class Builder:
 
     # -- nodes
 
-    def emit(
-        self, op: str, width: int, *args: Arg, bodies: tuple[list[Value], ...] = ()
-    ) -> Value:
+    def emit(self, op: str, width: int, *args: Arg, bodies: tuple[list[Value], ...] = ()) -> Value:
         """Append a node, or return an equal or simpler value that exists."""
         info = OPS[op]
         if info.pure:
@@ -323,7 +328,9 @@ class Builder:
                 state["get_x", value.width, reg] = value
         elif op in ("set", "set_m"):
             get = "get" if op == "set" else "get_m"
-            for key in [k for k in state if k[0] == get and (len(args) > 2 or k[2] == args[0] or len(k) > 3)]:
+            for key in [
+                k for k in state if k[0] == get and (len(args) > 2 or k[2] == args[0] or len(k) > 3)
+            ]:
                 del state[key]
             if len(args) == 2:
                 state[get, 64, args[0]] = args[1]  # type: ignore[assignment]  # args[1] is a Value
@@ -363,7 +370,9 @@ class Builder:
 
     def get_m(self, field: str, index: Value | None = None) -> Value:
         """A 64-bit slot of the machine struct (``layout.MACHINE``)."""
-        return self.emit("get_m", 64, field) if index is None else self.emit("get_m", 64, field, index)
+        return (
+            self.emit("get_m", 64, field) if index is None else self.emit("get_m", 64, field, index)
+        )
 
     def set_m(self, field: str, value: Value | int, index: Value | None = None) -> None:
         """Write a machine slot; narrower values are zero-extended."""
@@ -390,7 +399,7 @@ class Builder:
 
     @contextmanager
     def _nested(self, into: list[Value]) -> Iterator[None]:
-        outer, pure, state = self.body, self._pure, self._state
+        outer, pure = self.body, self._pure
         self.body, self._pure, self._state = into, dict(pure), {}
         try:
             yield
@@ -465,7 +474,7 @@ class Switch:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
-            args = (self._value, *[c for c, _ in self._cases])
+            args: tuple[Arg, ...] = (self._value, *[c for c, _ in self._cases])
             bodies = (*[b for _, b in self._cases], self._default)
             self._b._branching("switch", args, bodies)
 
@@ -487,7 +496,19 @@ class Switch:
 
 #: Operations without value that leave forwarded state valid.
 _KEEPS_STATE: Final = frozenset(
-    ("var", "get_var", "set_var", "index", "break_if", "bail_if", "trap_if", "leave_if", "ret", "host_time", "branch")
+    (
+        "var",
+        "get_var",
+        "set_var",
+        "index",
+        "break_if",
+        "bail_if",
+        "trap_if",
+        "leave_if",
+        "ret",
+        "host_time",
+        "branch",
+    )
 )
 
 
@@ -504,7 +525,9 @@ def prune(body: list[Value]) -> list[Value]:
         overwritten: set[int] = set()
         for node in reversed(nodes):
             info = OPS[node.op]
-            if (info.pure or info.reads or node.op in ("get_var", "index")) and id(node) not in used:
+            if (info.pure or info.reads or node.op in ("get_var", "index")) and id(
+                node
+            ) not in used:
                 continue
             if node.op == "set_x" and isinstance(node.args[0], int):
                 if node.args[0] in overwritten:
