@@ -486,6 +486,23 @@ def test_under_boot_a_guest_that_ends_before_a_client_ends_the_server(target: Fa
     assert server.ending is not None
 
 
+def test_under_boot_a_killed_guest_ends_the_server(target: FakeTarget) -> None:
+    server = GdbServer(target, on_disconnect="resume")
+    server.start()
+    RspClient(*server.address).kill()
+    assert server.join(5)
+    assert server.ending is not None
+    assert server.ending.message == "killed by the debugger"
+    assert not target.running
+
+
+def test_after_a_kill_the_next_client_starts_anew(connect: Connect, target: FakeTarget) -> None:
+    client = connect()
+    client.step()
+    client.kill()
+    assert connect().read_register(PC) == BASE
+
+
 def test_monitor(client: RspClient, target: FakeTarget) -> None:
     assert "reset [halt]" in client.monitor("help")
     assert "reset [halt]" in client.monitor("")

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _PATIENCE = 1.0  # seconds a second client is kept waiting before its connection is closed
 _MAX_WAITING = 4
 _HEARTBEAT = 1.0  # a running machine is asked this often, should a wake-up be lost
+_KILLED = 128 + 9  # what a shell says of a killed process
 _FATAL = (StopKind.EXIT, StopKind.CRASH)
 
 
@@ -60,6 +61,7 @@ class GdbServer:
         self._wake_out.setblocking(False)
         self._awaiting_stop = False
         self._serving = False
+        self._killed = False  # by the last client
         self._ending: StopEvent | None = None
 
     @classmethod
@@ -103,7 +105,7 @@ class GdbServer:
         return True
 
     def close(self) -> None:
-        """End the session and the server; the machine is left halted (or, resuming, running)."""
+        """End the session and the server. A machine that had a client is left halted."""
         self._closed.set()
         transport = self._transport
         if transport is not None:
@@ -115,7 +117,7 @@ class GdbServer:
             self._listener.close()
 
     def serve_forever(self) -> StopEvent | None:
-        """Serve until `close`, the end of stdio, or (resuming) the guest's end, returned then."""
+        """Serve until `close`, stdio's end (unless resuming) or, resuming, the guest's end."""
         self.bind()
         self._serving = True
         self._target.on_stop(self._machine_stopped)
@@ -138,7 +140,9 @@ class GdbServer:
         while not self._closed.is_set():
             if self._only_client is not None:
                 self._attend(self._only_client)
-                return
+                self._only_client = None
+                if not self._resume:
+                    return
             client = self._next_client(selector)
             if client is not None:
                 selector.register(client, selectors.EVENT_READ)
@@ -167,6 +171,8 @@ class GdbServer:
         """True when the guest is over and nobody is there to look at it."""
         target = self._target
         event = target.wait(0) if target.running else target.last_stop
+        if self._killed:
+            event = StopEvent(StopKind.EXIT, code=_KILLED, message="killed by the debugger")
         if event is not None and event.kind in _FATAL:
             self._ending = event
         return self._ending is not None
@@ -219,6 +225,9 @@ class GdbServer:
         """A halted, living machine for the newcomer."""
         session = Session(self._target, transport.send, self._wake, local=transport.local)
         session.enter()
+        if not self._resume and (self._killed or session.ended):
+            session.restart()
+        self._killed = False
         return session
 
     def _exchange(
@@ -245,18 +254,18 @@ class GdbServer:
 
     def _farewell(self, session: Session) -> None:
         """Undo what the client set up, and let the guest go on if it should."""
-        detached = session.detached
         try:
-            if detached and self._target.running:
+            if session.detached and self._target.running:
                 return
             session.leave()
-            if self._resume and not session.killed and not self._closed.is_set():
+            self._killed = session.killed
+            if self._resume and not self._closed.is_set():
                 self._go_on()
         except Exception:
             _log.exception("cleaning up after a client failed")
 
     def _go_on(self) -> None:
-        if self._target.last_stop.kind not in _FATAL:
+        if not self._killed and self._target.last_stop.kind not in _FATAL:
             self._target.resume(dict.fromkeys(range(self._target.harts), Action.CONTINUE))
 
     # Wake-ups.

@@ -75,10 +75,8 @@ class Session:
     # The server's side.
 
     def enter(self) -> None:
-        """Take the machine: halt it, and restart a guest that has ended."""
+        """Take the machine and halt it."""
         self.halt()
-        if self.ended:
-            self.target.reset()
         self.attach()
 
     def receive(self, data: bytes) -> None:
