@@ -1,7 +1,7 @@
 """The code cache on disk: checksummed entries in a folder that only this user can write.
 
-It holds code, so the folder is 0700 and refused when another user owns it or can write it. Without a usable
-folder everything works uncached.
+It holds code, so the folder is 0700 and refused when another user owns it or can write it. Without
+a usable folder everything works uncached.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from otoriscv.core import architecture, routine
 from otoriscv.core.isa.handlers import SPECIAL, Handler, handlers
 from otoriscv.core.policy import CallPolicy, TlbPolicy
@@ -58,7 +57,8 @@ def module_text(xlen: int) -> str:
     parts += special_definitions(xlen)
     used = sorted(set(names) | {"exact"})
     refs = ", ".join(f"ptr @{n}" for n in used)
-    parts.append(f"@llvm.used = appending global [{len(used)} x ptr] [{refs}], section \"llvm.metadata\"")
+    kept = f"@llvm.used = appending global [{len(used)} x ptr] [{refs}]"
+    parts.append(f'{kept}, section "llvm.metadata"')
     parts.append(_ATTRIBUTES)
     return "\n\n".join(parts)
 

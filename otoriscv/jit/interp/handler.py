@@ -1,6 +1,6 @@
 """One interpreter handler: the region lowering of a single instruction with run-time operands.
 
-Handlers are ``ghccc`` functions that tail-call each other (docs/abi.md, "Entry and exit"). A handler with
+Handlers are ``ghccc`` functions that tail-call each other (docs/abi.md, "Entry and exit"). One with
 memory accesses exists twice: the fast form tests the TLB inline and tail-calls the slow form when
 anything is unusual; the slow form calls the routines. No fast form has a callee.
 """
@@ -101,9 +101,8 @@ class HandlerFunction(Function):
     def tail(self, target: str, e: str = "%E", n: str = "%N", t: str = "%T", p: str = "%P") -> None:
         """Tail-call a handler."""
         if not self.closed:
-            self.line(
-                f"musttail call ghccc void {target}(ptr %S, ptr %A, i64 {e}, i64 {n}, ptr {t}, i64 {p})"
-            )
+            args = f"ptr %S, ptr %A, i64 {e}, i64 {n}, ptr {t}, i64 {p}"
+            self.line(f"musttail call ghccc void {target}({args})")
         self.end("ret void")
 
     def _unless(self, cond: str, likely: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""The compiled interpreter: built once per content, cached on disk, loaded without LLVM when cached."""
+"""The compiled interpreter: built once per content, cached on disk, then loaded without LLVM."""
 
 from __future__ import annotations
 

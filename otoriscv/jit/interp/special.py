@@ -1,7 +1,7 @@
 """The handlers that are not instructions: decoding in place, page ends, exits, traps, polling.
 
-They are written in LLVM terms because they are the dispatch mechanism itself; what is architecture in
-them (decoding, traps, polling, translation) they call as routines.
+They are written in LLVM terms because they are the dispatch mechanism itself; what is architecture
+in them (decoding, traps, polling, translation) they call as routines.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class _Special(HandlerFunction):
 def special_definitions(xlen: int) -> list[str]:
     """All special handlers and the entry function ``enter(S, A)``."""
     makers = (
-        _take_trap, _after_trap, _leave_here, _poll_here, _resume, _exact, _page_end, _breakpoint, _undecoded,
-        _crossing,
+        _take_trap, _after_trap, _leave_here, _poll_here, _resume, _exact, _page_end, _breakpoint,
+        _undecoded, _crossing,
     )  # fmt: skip
     return [*(make(_Special(xlen)) for make in makers), _enter(xlen)]
 

@@ -72,7 +72,7 @@ def link(obj: bytes) -> Blob:
     """Lay out an object's code and constants and resolve what is relative between them."""
     from elftools.elf.elffile import ELFFile
 
-    elf = ELFFile(io.BytesIO(obj))
+    elf: Any = ELFFile(io.BytesIO(obj))
     bases: dict[int, int] = {}
     code = bytearray()
     for n, section in enumerate(elf.iter_sections()):

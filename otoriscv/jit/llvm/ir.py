@@ -1,4 +1,4 @@
-"""The typed emitter of LLVM IR text: the one place that writes IR (text is 28 times faster than objects).
+"""The typed emitter of LLVM IR text (28 times faster than building llvmlite objects).
 
 `Function` lowers micro-op programs; what differs between users (where registers and operands come
 from, how an instruction ends) is left to subclasses. Pointers: ``%S`` hart struct, ``%A`` arena.
@@ -237,7 +237,8 @@ class Function:
     def _op_if(self, node: Value) -> None:
         then, other, after = self.label(), self.label(), self.label()
         has_else = bool(node.bodies[1])
-        self.end(f"br {self.typed(node.args[0])}, label %{then}, label %{other if has_else else after}")
+        no = other if has_else else after
+        self.end(f"br {self.typed(node.args[0])}, label %{then}, label %{no}")
         self._arm(then, node.bodies[0], after)
         if has_else:
             self._arm(other, node.bodies[1], after)
@@ -266,8 +267,8 @@ class Function:
                 bodies.append((labels[id(body)], body))
             cases.append(f"i{value.width} {number}, label %{labels[id(body)]}")
         self.end(f"switch {self.typed(value)}, label %{default} [{' '.join(cases)}]")
-        for label, body in (*bodies, (default, node.bodies[-1])):
-            self._arm(label, body, after)
+        for label, chosen in (*bodies, (default, node.bodies[-1])):
+            self._arm(label, chosen, after)
         self._join(after)
 
     def _op_repeat(self, node: Value) -> None:

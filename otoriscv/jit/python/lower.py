@@ -1,8 +1,8 @@
 """Micro-ops to Python source.
 
-A value is a Python int holding its bit pattern (1-bit values may be bools). Pure values used once become
-part of the expression that uses them; the others become locals. `Lowering` turns one list of nodes
-into lines; `RoutineLowering` and the trace compiler (trace.py) say how state and control are done.
+A value is a Python int holding its bit pattern (1-bit values may be bools). Pure values used once
+become part of the expression that uses them; the others become locals. `Lowering` turns one list of
+nodes into lines; `RoutineLowering` and the trace compiler (trace.py) do state and control.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from otoriscv.core.fold import evaluate
 from otoriscv.core.architecture import ROUTINES
+from otoriscv.core.fold import evaluate
 from otoriscv.core.routine import Routine, build
 from otoriscv.jit.python.lower import Lowering, count_uses
 

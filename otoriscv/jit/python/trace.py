@@ -24,7 +24,8 @@ __all__ = ["Decoded", "DirectPolicy", "Trace", "compile_step", "compile_trace"]
 _BUDGET = HART["budget"]
 
 #: Instructions in a trace at most, and up to which length it goes on behind a conditional branch:
-#: longer ones run a few percent faster but duplicate so much code that cold programs compile for ever.
+#: longer ones run a few percent faster, but duplicate so much code that cold programs compile for
+#: most of their time.
 LIMIT = 48
 EXTEND = 4
 
@@ -140,6 +141,8 @@ class _TraceLowering(Lowering):
         elif node.op == "set_x":
             self._set_x(node)
         else:
+            if node.op == "call":  # routines find the exact budget in its slot
+                self.line(f"h[{_BUDGET}] = n - {self.count}")
             super().effect(node)
 
     def control(self, node: Value) -> None:
@@ -150,7 +153,8 @@ class _TraceLowering(Lowering):
         elif op == "store":
             self._store(node, here)
         elif op == "trap_if":
-            self.line(f"if {self.ref(args[0])}: trap(h, {here}, {self.ref(args[1])}, {self.ref(args[2])})")
+            cond, cause, tval = map(self.ref, args)
+            self.line(f"if {cond}: trap(h, {here}, {cause}, {tval})")
         elif op == "trap":
             self.line(f"trap(h, {here}, {self.ref(args[0])}, {self.ref(args[1])})")
             self.next = None
@@ -159,7 +163,8 @@ class _TraceLowering(Lowering):
             self.line(f"{test}leave(h, {here}, {self.ref(args[-1])})")
             self.next = None if op == "leave" else self.next
         elif op == "leave_after":
-            self._exit(self.text_npc(), f"leave_after(h, %s, n - {self.count + 1}, {self.ref(args[0])})")
+            code = self.ref(args[0])
+            self._exit(self.text_npc(), f"leave_after(h, %s, n - {self.count + 1}, {code})")
         elif op == "poll":
             target = self.ref(args[0]) if args else self.text_npc()
             self._exit(target, f"poll_at(h, %s, n - {self.count + 1})")
