@@ -131,9 +131,6 @@ class FakeTarget:
         self.breakpoints.clear()
         self.watchpoints.clear()
 
-    def attach(self, present: bool) -> None:
-        self.attached = present
-
     def resume(self, actions: Mapping[int, Action]) -> None:
         assert not self.running
         self._stop.clear()
@@ -164,6 +161,7 @@ class FakeTarget:
 
     def on_output(self, callback: Callable[[bytes], None] | None) -> None:
         self._output = callback
+        self.attached = callback is not None
 
     def reset(self) -> None:
         self.memory[:] = self.image

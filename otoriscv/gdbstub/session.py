@@ -192,7 +192,6 @@ class Session:
 
     def attach(self) -> None:
         """From now on the machine has a debugger."""
-        self.target.attach(True)
         self.target.on_output(self._output.put)
         self.detached = False
 
@@ -200,7 +199,6 @@ class Session:
         """The halted machine has no debugger and no breakpoints any more."""
         self.breakpoints.clear()
         self.target.on_output(None)
-        self.target.attach(False)
         self._output.take()
 
     def restart(self) -> None:

@@ -139,10 +139,6 @@ class Target(Protocol):
         """Remove every breakpoint and watchpoint (the client left)."""
         ...
 
-    def attach(self, present: bool) -> None:
-        """A client came (True) or left. While one is here the guest's own ebreak stops it."""
-        ...
-
     def resume(self, actions: Mapping[int, Action]) -> None:
         """Start running in the background; a breakpoint at a hart's pc does not stop it at once,
         and neither does the watched access that it just stopped before.
@@ -169,7 +165,11 @@ class Target(Protocol):
         ...
 
     def on_output(self, callback: Callable[[bytes], None] | None) -> None:
-        """*callback* gets what the guest prints while a client is attached (O packets)."""
+        """*callback* gets what the guest prints (O packets); None when the client leaves.
+
+        There is a callback exactly while a client is attached: then the guest's own ebreak stops
+        the machine instead of trapping.
+        """
         ...
 
     def reset(self) -> None:
