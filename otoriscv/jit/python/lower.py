@@ -106,7 +106,8 @@ class Lowering:
             s = 1 << (aw - 1)
             return f"((({a} ^ {s}) - {s}) & {mask})"
         if op == "clz":
-            return f"({w} - {a}.bit_length())" if a.isidentifier() else f"({w} - ({a}).bit_length())"
+            value = a if a.isidentifier() else f"({a})"
+            return f"({w} - {value}.bit_length())"
         if op == "ctz":
             t = self.temp(a)
             return f"(({t} & -{t}).bit_length() - 1 if {t} else {w})"
