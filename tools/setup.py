@@ -157,7 +157,7 @@ def venv_path() -> Path:
 def stamp_text() -> str:
     """Changes whenever the virtual environment must be made anew or brought up to date."""
     digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes())
-    digest.update(f"{sys.version} {sys.platform} {ROOT}".encode())
+    digest.update(str(ROOT).encode())
     return digest.hexdigest()
 
 
