@@ -85,9 +85,7 @@ def assemble_insn(
     text: str, xlen: int = 64, pc: int = 0, symbols: Mapping[str, int] | None = None
 ) -> int:
     """The encoding of one instruction as text; jump targets are symbols or addresses."""
-    name, _, rest = text.strip().partition(" ") if " " in text.strip() else text.partition("\t")
-    name = name.strip().lower()
-    operands = _split(rest)
+    name, operands = _head(text)
     error = ""
     for form in _forms(name, xlen):
         template = _split(form.template)
@@ -259,7 +257,7 @@ def _resolve(s: _Statement, numeric: list[tuple[int, int]]) -> str:
 
 
 def _head(text: str) -> tuple[str, list[str]]:
-    name, *rest = text.split(None, 1)
+    name, *rest = text.split(None, 1) or [""]
     return name.lower(), _split(rest[0] if rest else "")
 
 

@@ -220,7 +220,13 @@ class IsaTable:
         self.rows: list[Row] = []
 
     def add(self, row: Row) -> None:
-        """Add *row*; ValueError when its encodings overlap another row's, unless ``within`` it."""
+        """Add *row*; ValueError when its encodings overlap another row's, unless ``within`` it,
+        when bits of an operand are missing, or when what it expands to is not there."""
+        for f in row.fields.values():
+            bits = sorted(at + n for _, at, count in f.pieces for n in range(count))
+            if bits != list(range(bits[0], bits[0] + len(bits))):
+                raise ValueError(f"{row.name} ({row.pattern}): bits of {f.name} missing or twice")
+        self._check_base(row)
         for other in self.rows:
             if other.length != row.length or not set(other.xlens) & set(row.xlens):
                 continue
@@ -231,6 +237,18 @@ class IsaTable:
                 continue
             raise ValueError(f"{row.name} ({row.pattern}) overlaps {other.name} ({other.pattern})")
         self.rows.append(row)
+
+    def _check_base(self, row: Row) -> None:
+        """A name is one base row per XLEN; a compressed row gives all its base row reads."""
+        for xlen in row.xlens:
+            if row.semantics is not None:
+                if any(r.name == row.name and xlen in r.xlens for r in self.rows):
+                    raise ValueError(f"{row.name} is there already for RV{xlen}")
+                continue
+            name, sources = row.expansion()
+            missing = set(self.named(name, xlen).fields) - set(sources) - UNREAD
+            if missing:
+                raise ValueError(f"{row.name}: {name}'s {missing.pop()} is not given")
 
     def select(self, xlen: int, extensions: Iterable[str]) -> list[Row]:
         """The rows of an ISA, the more specific before those they are carved out of."""
