@@ -26,6 +26,7 @@ class Hub:
         self.record: list[tuple[int, bytes]] = []
         self._instant = instant
         self._pending = bytearray()
+        self._breaks = 0
         self._direct = False  # the guest reads through semihosting or HTIF, not the UART
 
     def output(self, data: bytes) -> None:
@@ -43,10 +44,17 @@ class Hub:
         uart = self.uart
         if uart is not None and not self._direct:
             uart.drain()
+            while self._breaks:
+                self._breaks -= 1
+                uart.receive_break()
             if self._pending:
                 room = uart.room()
                 uart.receive(bytes(self._pending[:room]))
                 del self._pending[:room]
+
+    def send_break(self) -> None:
+        """Send the guest a break, at the next `pump`. From any thread."""
+        self._breaks += 1
 
     def flush(self) -> None:
         """Hand over what the UART has to print."""
@@ -96,6 +104,11 @@ class Replay:
     def eof(self) -> bool:
         """Whether the record, and what was recorded, has ended."""
         return self._ended and not self._record
+
+    @property
+    def ready(self) -> bool:
+        """Whether `read` gives something now, or never will again."""
+        return self.eof or bool(self._record and self._record[0][0] <= self.instant())
 
     def write(self, data: bytes) -> None:
         """Nobody looks."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import mmap
 import signal
 import threading
-import time
 from collections.abc import Callable, Collection, Sequence
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -22,11 +21,12 @@ from otoriscv.board.points import Breakpoints, Watchpoints
 from otoriscv.board.runner import Runner
 from otoriscv.board.scheduler import Scheduler
 from otoriscv.board.stops import Stop, StopReason
-from otoriscv.core.bus import Bus, BusFault, Device
+from otoriscv.core.bus import Bus, Device
+from otoriscv.core.clock import Clock, HostClock, VirtualClock
 from otoriscv.core.hart import Hart
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, MAX_HARTS, PAGE
-from otoriscv.core.memory import Arena, Memory, MemoryHole, pool_size
+from otoriscv.core.memory import Arena, Memory, pool_size
 from otoriscv.jit.engines import create
 
 if TYPE_CHECKING:
@@ -34,12 +34,9 @@ if TYPE_CHECKING:
     from otoriscv.jit.engine import Engine
     from otoriscv.jit.python.engine import PythonEngine
 
-__all__ = ["ClockKind", "Machine", "MachineClock", "Tracer"]
+__all__ = ["ClockKind", "Machine", "Mtime", "Tracer"]
 
 ClockKind = Literal["virtual", "host"]
-
-_M64: Final = (1 << 64) - 1
-_TIMEBASE_MHZ: Final = 10
 
 
 class Tracer(Protocol):
@@ -50,25 +47,19 @@ class Tracer(Protocol):
         ...
 
 
-class MachineClock:
-    """mtime, and the guest's time in other units."""
+class Mtime:
+    """A machine's clock as the CLINT sees it."""
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
 
     def read(self) -> int:
         """mtime."""
-        return self._machine.ticks
+        return self._clock.ticks()
 
     def write(self, ticks: int) -> None:
         """Set mtime; it goes on counting from there."""
-        m = self._machine.m
-        delta = MACHINE["time_delta"]
-        m[delta] = m[delta] + ticks - self._machine.ticks & _M64
-
-    def nanoseconds(self) -> int:
-        """Guest time since the machine was made."""
-        return self._machine.nanoseconds
+        self._clock.set_ticks(ticks)
 
 
 class Machine:
@@ -95,10 +86,6 @@ class Machine:
         self.isa = isa if isinstance(isa, Isa) else Isa.parse(isa)
         if not 1 <= harts <= MAX_HARTS:
             raise ValueError(f"a machine has 1 to {MAX_HARTS} harts, not {harts}")
-        if mips < 1:
-            raise ValueError("mips must be at least 1")
-        self.clock_kind: ClockKind = clock
-        self.mips = mips
         self.lock = threading.RLock()
         pages = [(base, size) for base, size in (*ram, *rom)]
         self.arena = Arena(sum(size + (-size) % PAGE for _, size in pages))
@@ -121,12 +108,10 @@ class Machine:
         ]
         m = self.m
         m[MACHINE["nharts"]] = harts
-        m[MACHINE["time_num"]] = _TIMEBASE_MHZ
-        m[MACHINE["time_den"]] = mips
-        m[MACHINE["clock_host"]] = clock == "host"
-        self._epoch = time.monotonic_ns()
-        self.clock = MachineClock(self)
-        self._start_time()
+        self.clock: VirtualClock | HostClock = (
+            HostClock(m) if clock == "host" else VirtualClock(m, lambda: self.steps, mips)
+        )
+        self.clock.start()
         self.events = Scheduler()
         self.breakpoints = Breakpoints(m, self.memory, self._breakpoint_changed)
         self.watchpoints = Watchpoints(m, self._watchpoints_changed)
@@ -207,59 +192,17 @@ class Machine:
 
     @property
     def instant(self) -> int:
-        """Guest time in the scheduler's unit: steps with wfi's skips, or host nanoseconds."""
-        if self.clock_kind == "host":
-            return time.monotonic_ns() - self._epoch
-        skip: int = self.m[MACHINE["skip"]]
-        return self.steps + skip
-
-    @property
-    def ticks(self) -> int:
-        """mtime."""
-        m = self.m
-        if self.clock_kind == "host":
-            now = time.monotonic_ns() // 100
-        else:
-            now = self.instant * m[MACHINE["time_num"]] // m[MACHINE["time_den"]]
-        value: int = now + m[MACHINE["time_delta"]] & _M64
-        return value
-
-    @property
-    def nanoseconds(self) -> int:
-        """Guest time since the machine was made or reset."""
-        return self.instant if self.clock_kind == "host" else self.instant * 1000 // self.mips
-
-    def instant_after(self, delay_ns: int) -> int:
-        """The instant that is *delay_ns* nanoseconds of guest time from now."""
-        if self.clock_kind == "host":
-            return self.instant + delay_ns
-        return self.instant + -(-delay_ns * self.mips // 1000)
-
-    def instant_of(self, ticks: int) -> int:
-        """The first instant at which mtime is at least *ticks*."""
-        m = self.m
-        delta: int = m[MACHINE["time_delta"]]
-        delta -= (delta >> 63) << 64
-        if self.clock_kind == "host":
-            return (ticks - delta) * 100 - self._epoch
-        num, den = m[MACHINE["time_num"]], m[MACHINE["time_den"]]
-        return int(-(-(ticks - delta) * den // num))
-
-    def _start_time(self) -> None:
-        """mtime counts from zero."""
-        self._epoch = time.monotonic_ns()
-        self.m[MACHINE["time_delta"]] = 0
-        self.clock.write(0)
+        """Guest time in the clock's own unit."""
+        return self.clock.now()
 
     def schedule(self, delay_ns: int, callback: Callable[[], None]) -> None:
         """Call *callback* once, on the machine's thread, after *delay_ns* of guest time."""
-        instant = self.instant_after(max(0, delay_ns))
+        instant = self.clock.after(max(0, delay_ns))
         self.events.add(instant, callback)
-        if self.clock_kind == "virtual":
+        if self.clock.virtual:
             m = self.m
             end = max(instant - m[MACHINE["skip"]], 0)
-            if end < m[MACHINE["slice_end"]]:
-                m[MACHINE["slice_end"]] = end
+            m[MACHINE["slice_end"]] = min(m[MACHINE["slice_end"]], end)
 
     # -- devices
 
@@ -275,13 +218,6 @@ class Machine:
     def set_irq(self, hart: int, bit: int, level: bool) -> None:
         """Drive bit *bit* of a hart's mip."""
         self.harts[hart].set_irq(bit, level)
-
-    def read_code(self, pc: int, length: int) -> bytes:
-        """Memory at *pc*; BusFault when there is none."""
-        try:
-            return self.memory.read(pc, length)
-        except MemoryHole as hole:
-            raise BusFault(str(hole)) from None
 
     def pump(self) -> None:
         """Let input in."""
@@ -321,7 +257,7 @@ class Machine:
                 m[MACHINE[name]] = 0
             for hart in self.harts:
                 hart.reset()
-            self._start_time()
+            self.clock.start()
             for _, _, device in self.bus.devices():
                 device.reset()
             if self.semihosting is not None:
@@ -362,9 +298,7 @@ class Machine:
 
     # -- running
 
-    def run(
-        self, *, steps: int | None = None, only: Collection[int] | None = None
-    ) -> Stop:
+    def run(self, *, steps: int | None = None, only: Collection[int] | None = None) -> Stop:
         """Run until something happens; what, is the result.
 
         With *steps* exactly that many instructions are retired (over all harts), unless something
@@ -403,6 +337,10 @@ class Machine:
                 stop = Stop(StopReason.STEPS, hart, self.harts[hart].pc)
             return stop
 
+    def asleep(self, hart: int) -> bool:
+        """Whether a hart waits in a wfi that nothing has ended yet."""
+        return self.runner.asleep(hart)
+
     def request_stop(self) -> None:
         """Make a run end soon (REQUEST). From any thread and from signal handlers."""
         self._stop_requested = True
@@ -414,9 +352,7 @@ class Machine:
         requested, self._stop_requested = self._stop_requested, False
         return requested
 
-    def end(
-        self, code: int, message: str, reason: StopReason = StopReason.ENDED
-    ) -> None:
+    def end(self, code: int, message: str, reason: StopReason = StopReason.ENDED) -> None:
         """End the run with *code*, at the next instruction when a device calls this."""
         if self.ending is None:
             self.ending = Stop(reason, code=code, message=message)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.core.layout import HART, MACHINE, Exit
+from otoriscv.core.poll import FAR
 from otoriscv.devices.exits import GuestExit, GuestReset
 from otoriscv.devices.semihosting import NotReady
 
@@ -98,11 +99,11 @@ class Runner:
 
     def run(self, steps: int | None, only: Collection[int] | None) -> Stop:
         """Run until something happens; *steps* instructions at most, *only* these harts."""
-        machine, m = self._machine, self._m
+        machine = self._machine
         target = None if steps is None else self.retired + steps
         limit = machine.instruction_limit
         goal = limit if target is None or (limit is not None and limit < target) else target
-        virtual = machine.clock_kind == "virtual"
+        virtual = machine.clock.virtual
         while True:
             with machine.lock:
                 try:
@@ -136,12 +137,12 @@ class Runner:
         machine, m = self._machine, self._m
         self._switch(index)
         q = self._qs[index]
-        if q[_WAITING] and not self._wakes(index) and machine.clock_kind == "virtual":
+        if q[_WAITING] and not self._wakes(index) and machine.clock.virtual:
             # As in a run, time goes on to what ends the wfi.
-            if all(self._asleep(i) for i in range(len(self._qs))):
+            if all(self.asleep(i) for i in range(len(self._qs))):
                 due = self._next_event(None)
-                if due is not None and due > machine.instant:
-                    m[_SKIP] += due - machine.instant
+                if due is not None:
+                    m[_SKIP] += max(0, due - machine.instant)
                     machine.events.run_due(machine.instant)
             self._wakes(index)
         q[_WAITING] = 0
@@ -282,7 +283,7 @@ class Runner:
         """An ebreak: semihosting, the debugger's, or the guest's own affair."""
         machine, m, q = self._machine, self._m, hart.q
         host = machine.semihosting
-        if host is not None and host.is_call(machine.read_code, q[_PC]):
+        if host is not None and host.is_call(machine.memory.read, q[_PC]):
             try:
                 result = host.call(q[10], q[11], machine.xlen)
             except NotReady:
@@ -324,25 +325,26 @@ class Runner:
         """The hart whose turn it is; None when all wait."""
         current, harts = self.current, self._harts
         may = only is None or current in only
-        if may and self._m[_STEPS_END] < self.quantum_end and not self._asleep(current):
+        if may and self._m[_STEPS_END] < self.quantum_end and not self.asleep(current):
             return harts[current]
         count = len(harts)
         for k in range(1, count + 1):
             index = (current + k) % count
-            if (only is None or index in only) and not self._asleep(index):
+            if (only is None or index in only) and not self.asleep(index):
                 if index == current:  # nobody else wants to run
                     self.quantum_end = self._m[_STEPS_END] + QUANTUM
                 self._switch(index)
                 return harts[index]
         return None
 
-    def _asleep(self, index: int) -> bool:
+    def asleep(self, index: int) -> bool:
+        """Whether a hart waits in a wfi that nothing has ended yet."""
         return bool(self._qs[index][_WAITING]) and not self._wakes(index)
 
     def _wakes(self, index: int) -> bool:
         """Whether a waiting hart goes on now."""
         q = self._qs[index]
-        if q[_MIE] & _MTIP and self._machine.ticks >= q[_MTIMECMP]:
+        if q[_MIE] & _MTIP and self._machine.clock.ticks() >= q[_MTIMECMP]:
             q[_MIP] |= _MTIP
         if q[_MIP] & q[_MIE] or (index in self.blocked and self._machine.input_ready):
             q[_WAITING] = 0
@@ -356,7 +358,9 @@ class Runner:
         found = machine.events.next
         for index, q in enumerate(self._qs):
             if (only is None or index in only) and q[_MIE] & _MTIP and q[_MTIMECMP] != _NEVER:
-                due = machine.instant_of(q[_MTIMECMP])
+                due = machine.clock.instant_of(q[_MTIMECMP])
+                if due >= FAR:
+                    continue
                 found = due if found is None else min(found, due)
         return found
 

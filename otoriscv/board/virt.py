@@ -14,11 +14,10 @@ from otoriscv.board.console import BufferConsole, Console
 from otoriscv.board.devicetree import TreeConfig, place_fdt, virt_blob
 from otoriscv.board.hub import Hub
 from otoriscv.board.loaders import Image, SymbolTable, fit
-from otoriscv.board.machine import ClockKind, Machine
-from otoriscv.core.bus import BusFault, Device
+from otoriscv.board.machine import ClockKind, Machine, Mtime
+from otoriscv.core.bus import Device
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import LINE_SHIFT, LINE_WATCH, LINES, MACHINE, PAGE, UART_RING
-from otoriscv.core.memory import MemoryHole
 from otoriscv.devices.clint import Clint
 from otoriscv.devices.finisher import Finisher
 from otoriscv.devices.goldfish_rtc import GoldfishRtc
@@ -109,11 +108,17 @@ class VirtMachine(Machine):
     # -- parts
 
     def _connect_console(self) -> None:
-        self.console.on_input = self.wake
+        self.connect(self.console)
         self.input_open_now = lambda: self.hub.open
         self.input_ready_now = lambda: self.hub.ready
         self.on_flush.append(self.hub.flush)
         self.on_pump.append(self.hub.pump)
+
+    def connect(self, console: Console) -> None:
+        """Use another console."""
+        self.console = self.hub.console = console
+        console.on_input = self.wake
+        self.wake()
 
     def _place(self, region: at.Region, device: Device, slot: str = "") -> bool:
         """Attach *device*, unless memory the user asked for is there."""
@@ -138,7 +143,7 @@ class VirtMachine(Machine):
         self.m[MACHINE["uart_fast"]] = 1
         self._place(at.FINISHER, Finisher())
         self._place(at.RTC, GoldfishRtc(self.wall_ns, self.schedule, line(at.RTC.irq)))
-        clint = Clint([hart.q for hart in self.harts], self.clock, lambda hart: None)
+        clint = Clint([hart.q for hart in self.harts], Mtime(self.clock), lambda hart: None)
         self._place(at.CLINT, clint, "clint_base")
         self._place(at.PLIC, plic)
         if self._place(at.UART, uart, "uart_base"):
@@ -150,11 +155,11 @@ class VirtMachine(Machine):
             words = [config.image.path if config.image is not None else "guest"]
             words += config.arguments or shlex.split(config.append, posix=False)
             self.semihosting = Semihosting(
-                self._read_guest,
-                self._write_guest,
+                self.memory.read,
+                self.memory.write,
                 self._print,
                 self.hub.take,
-                lambda: self.nanoseconds,
+                self.clock.nanoseconds,
                 " ".join(words),
                 config.semihosting_dir,
                 wall=self.wall_ns,
@@ -170,9 +175,9 @@ class VirtMachine(Machine):
 
     def wall_ns(self) -> int:
         """Nanoseconds since the Unix epoch, as the guest's clock has it."""
-        if self.clock_kind == "host":
+        if not self.clock.virtual:
             return time.time_ns()
-        return _VIRTUAL_EPOCH_NS + self.nanoseconds
+        return _VIRTUAL_EPOCH_NS + self.clock.nanoseconds()
 
     # -- what hosts do with memory
 
@@ -180,23 +185,11 @@ class VirtMachine(Machine):
         self.hub.flush()  # what the UART printed before comes first
         self.hub.output(data)
 
-    def _read_guest(self, address: int, length: int) -> bytes:
-        try:
-            return self.memory.read(address, length)
-        except MemoryHole as hole:
-            raise BusFault(str(hole)) from None
-
-    def _write_guest(self, address: int, data: bytes) -> None:
-        try:
-            self.memory.write(address, data)
-        except MemoryHole as hole:
-            raise BusFault(str(hole)) from None
-
     def _poll_htif(self) -> None:
         assert self.htif is not None
         self.htif.poll(
-            lambda address: int.from_bytes(self._read_guest(address, 8), "little"),
-            lambda address, value: self._write_guest(address, value.to_bytes(8, "little")),
+            lambda address: int.from_bytes(self.memory.read(address, 8), "little"),
+            lambda address, value: self.memory.write(address, value.to_bytes(8, "little")),
         )
 
     # -- loading
@@ -243,4 +236,3 @@ class VirtMachine(Machine):
         if self.semihosting is not None:
             self.semihosting.reset()
         super().close()
-

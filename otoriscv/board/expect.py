@@ -1,0 +1,89 @@
+"""``--expect`` and ``--fail-on``: patterns matched against the console, byte by byte."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+__all__ = ["Expecter"]
+
+_WINDOW: Final = 4096
+
+
+class Expecter:
+    """Watches what the guest prints.
+
+    *expect* are regular expressions to be found one behind the other; *matched* is called at the
+    byte that completes the last. *fail_on* ends the run: *failed* is called with the line in which
+    it was found, at that line's end. Expressions see one line at a time, or the last 4096 bytes
+    when one of them mentions a newline. ValueError for a bad expression.
+    """
+
+    def __init__(
+        self,
+        expect: Sequence[str],
+        fail_on: str | None,
+        *,
+        matched: Callable[[], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self._expect = [_compile("--expect", text) for text in expect]
+        self._fail_on = None if fail_on is None else _compile("--fail-on", fail_on)
+        self._lines = not any("\\n" in text for text in (*expect, fail_on or ""))
+        self._matched = matched
+        self._failed = failed
+        self._done = 0  # how many of `expect` were found
+        self._seen = bytearray()  # what the next expression may match
+        self._line = bytearray()
+        self._failing = False
+
+    @property
+    def unmet(self) -> str | None:
+        """The first expression not found yet."""
+        if self._done == len(self._expect):
+            return None
+        return self._expect[self._done].pattern.decode()
+
+    @property
+    def failure(self) -> str | None:
+        """The line so far in which `fail_on` was found."""
+        return self._line.decode(errors="replace").strip() if self._failing else None
+
+    def feed(self, data: bytes) -> None:
+        """The guest printed *data*."""
+        for byte in data:
+            self._byte(byte)
+
+    def _byte(self, byte: int) -> None:
+        end = byte == 10
+        if end and self._failing:
+            self._failed(self.failure or "")
+        if not end:
+            self._line.append(byte)
+            if len(self._line) > _WINDOW and not self._failing:
+                del self._line[0]
+            if self._fail_on is not None and not self._failing:
+                self._failing = self._fail_on.search(self._line) is not None
+        if end and self._lines:
+            self._seen.clear()
+        else:
+            self._seen.append(byte)
+            if len(self._seen) > _WINDOW:
+                del self._seen[: len(self._seen) - _WINDOW]
+        if self._done < len(self._expect):
+            found = self._expect[self._done].search(self._seen)
+            if found is not None:
+                del self._seen[: max(found.end(), 1)]
+                self._done += 1
+                if self._done == len(self._expect):
+                    self._matched()
+        if end and not self._failing:
+            self._line.clear()
+
+
+def _compile(option: str, text: str) -> re.Pattern[bytes]:
+    try:
+        return re.compile(text.encode())
+    except re.error as error:
+        raise ValueError(f"{option} {text!r} is no regular expression: {error}") from None

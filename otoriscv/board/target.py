@@ -1,0 +1,310 @@
+"""A machine as debuggers see it: `otoriscv.gdbstub.target.Target` over a `VirtMachine`.
+
+The debugger's thread reads, writes and single-steps the halted machine itself. Running it is the
+work of the thread in `BoardTarget.serve_loop`: the main thread of ``boot`` and ``serve``, else one
+that the first `BoardTarget.resume` starts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from otoriscv.board.info import ABI_NAMES, TOPICS
+from otoriscv.board.stops import Stop, StopReason
+from otoriscv.core.csr import existing
+from otoriscv.core.memory import MemoryHole
+from otoriscv.gdbstub.target import (
+    Action,
+    MemoryFault,
+    RegisterInfo,
+    StopEvent,
+    StopKind,
+    WatchKind,
+)
+
+if TYPE_CHECKING:
+    from otoriscv.board.virt import VirtMachine
+
+__all__ = ["BoardTarget"]
+
+_PC: Final = 32
+_CSRS: Final = 65
+_PRIV: Final = 4161
+_WATCH_KINDS: Final = {WatchKind.READ: 1, WatchKind.WRITE: 2, WatchKind.ACCESS: 3}
+_WATCH_NAMES: Final = {kinds: kind for kind, kinds in _WATCH_KINDS.items()}
+_WAIT_STEPS: Final = 20_000
+
+_KINDS: Final = {
+    StopReason.STEPS: StopKind.STEP,
+    StopReason.REQUEST: StopKind.INTERRUPT,
+    StopReason.BREAKPOINT: StopKind.BREAKPOINT,
+    StopReason.WATCH: StopKind.WATCH,
+    StopReason.EBREAK: StopKind.EBREAK,
+    StopReason.EXIT: StopKind.EXIT,
+    StopReason.CRASH: StopKind.CRASH,
+    StopReason.IDLE: StopKind.EXIT,
+    StopReason.TIMEOUT: StopKind.EXIT,
+    StopReason.ENDED: StopKind.EXIT,
+}
+
+
+class BoardTarget:
+    """Implements `Target`.
+
+    *ended* is told each stop that ends the guest and gives the exit code for it; *on_kill* is
+    called when the client kills the guest; *on_reset* after each reset. Not *threaded*: the owner
+    calls `serve_loop`, no thread is started.
+    """
+
+    def __init__(
+        self,
+        machine: VirtMachine,
+        *,
+        ended: Callable[[Stop], int] = lambda stop: stop.code,
+        on_kill: Callable[[], None] = lambda: None,
+        on_reset: Callable[[], None] = lambda: None,
+        threaded: bool = True,
+    ) -> None:
+        self.machine = machine
+        self.final: Stop | None = None  #: the stop that ended the guest
+        self._ended = ended
+        self._on_kill = on_kill
+        self._on_reset = on_reset
+        self._changed = threading.Condition()
+        self._actions: dict[int, Action] | None = None
+        self._running = False
+        self._failure: BaseException | None = None
+        self._last = StopEvent(StopKind.STEP)
+        self._looping = not threaded
+        self._closing = False
+        self._on_stop: list[Callable[[], None]] = []
+        self._output: Callable[[bytes], None] | None = None
+        machine.hub.listeners.append(self._heard)
+
+    # -- what it is
+
+    @property
+    def xlen(self) -> int:
+        return self.machine.xlen
+
+    @property
+    def isa(self) -> str:
+        return str(self.machine.isa)
+
+    @property
+    def harts(self) -> int:
+        return len(self.machine.harts)
+
+    @property
+    def executable(self) -> str | None:
+        image = self.machine.image
+        return image.path if image is not None and image.kind == "elf" else None
+
+    @property
+    def running(self) -> bool:
+        return self._running
+
+    @property
+    def last_stop(self) -> StopEvent:
+        return self._last
+
+    # -- registers and memory
+
+    def registers(self) -> Sequence[RegisterInfo]:
+        xlen = self.xlen
+        found = [RegisterInfo(name, n, xlen, "cpu") for n, name in enumerate(ABI_NAMES)]
+        found.append(RegisterInfo("pc", _PC, xlen, "cpu"))
+        for csr in existing(xlen, self.machine.isa.bits):
+            found.append(RegisterInfo(csr.name, _CSRS + csr.number, xlen, "csr"))
+        found.append(RegisterInfo("priv", _PRIV, xlen, "virtual"))
+        return found
+
+    def read_register(self, hart: int, number: int) -> int:
+        one = self.machine.harts[hart]
+        with self.machine.lock:
+            if 0 <= number < 32:
+                return one.x[number]
+            if number == _PC:
+                return one.pc
+            if number == _PRIV:
+                return one.priv
+            return one.read_csr(number - _CSRS)
+
+    def write_register(self, hart: int, number: int, value: int) -> None:
+        one = self.machine.harts[hart]
+        with self.machine.lock:
+            if 0 <= number < 32:
+                one.x[number] = value
+            elif number == _PC:
+                one.pc = value
+            elif number == _PRIV:
+                one.priv = value
+            else:
+                one.write_csr(number - _CSRS, value)
+
+    def read_memory(self, hart: int, address: int, length: int) -> bytes:
+        with self.machine.lock:
+            memory = self.machine.memory
+            have = memory.available(address, length)
+            if length and not have:
+                raise MemoryFault(address, f"no memory at {address:#x}")
+            return memory.read(address, have)
+
+    def write_memory(self, hart: int, address: int, data: bytes) -> None:
+        with self.machine.lock:
+            try:
+                self.machine.memory.write(address, data, rom=True)
+            except MemoryHole as hole:
+                bad = address + self.machine.memory.available(address, len(data))
+                raise MemoryFault(bad, str(hole)) from None
+
+    # -- breakpoints
+
+    def insert_breakpoint(self, address: int) -> None:
+        with self.machine.lock:
+            self.machine.breakpoints.add(address)
+
+    def remove_breakpoint(self, address: int) -> None:
+        with self.machine.lock:
+            if address in self.machine.breakpoints:
+                self.machine.breakpoints.remove(address)
+
+    def insert_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
+        with self.machine.lock:
+            self.machine.watchpoints.add(address, length, _WATCH_KINDS[kind])
+
+    def remove_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
+        with self.machine.lock:
+            self.machine.watchpoints.remove(address, length, _WATCH_KINDS[kind])
+
+    def clear_breakpoints(self) -> None:
+        with self.machine.lock:
+            self.machine.breakpoints.clear()
+            self.machine.watchpoints.clear()
+
+    # -- running
+
+    def resume(self, actions: Mapping[int, Action]) -> None:
+        with self._changed:
+            if self._running:
+                raise RuntimeError("the machine is running already")
+            self.machine.take_request()
+            self._failure = None
+            self._actions = dict(actions)
+            self._running = True
+            if not self._looping and not self._closing:
+                self._looping = True
+                threading.Thread(target=self.serve_loop, name="machine", daemon=True).start()
+            self._changed.notify_all()
+
+    def step(self, hart: int) -> StopEvent:
+        stop = self.machine.step(hart)
+        self._last = self._event(stop)
+        return self._last
+
+    def stop(self) -> None:
+        with self._changed:
+            if self._running:
+                self.machine.request_stop()
+
+    def wait(self, timeout: float | None) -> StopEvent | None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._running, timeout):
+                return None
+            failure, self._failure = self._failure, None
+            if failure is not None:
+                raise failure
+            return self._last
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        self._on_stop.append(callback)
+
+    def on_output(self, callback: Callable[[bytes], None] | None) -> None:
+        self._output = callback
+        self.machine.debugger = callback is not None
+
+    def reset(self) -> None:
+        self.machine.reset()
+        self.final = None
+        self._last = StopEvent(StopKind.STEP)
+        self._on_reset()
+
+    def kill(self) -> None:
+        self._on_kill()
+
+    def info(self, topic: str) -> str:
+        show = TOPICS.get(topic)
+        if show is None:
+            raise KeyError(f"topics: {', '.join(TOPICS)}")
+        with self.machine.lock:
+            return show(self.machine)
+
+    # -- the machine's thread
+
+    def serve_loop(self) -> None:
+        """Run the machine whenever it is resumed, until `shut_down`."""
+        while True:
+            with self._changed:
+                # A wait without a limit would keep a signal's handler from ending the loop.
+                while self._actions is None and not self._closing:
+                    self._changed.wait(0.1)
+                actions, self._actions = self._actions, None
+                if actions is None:
+                    return
+            self._run(actions)
+
+    def shut_down(self) -> None:
+        """End `serve_loop`. From any thread, and from signal handlers."""
+        self._closing = True
+        self.machine.request_stop()
+
+    def _run(self, actions: Mapping[int, Action]) -> None:
+        event = StopEvent(StopKind.CRASH, message="the emulator failed")
+        failure: BaseException | None = None
+        try:
+            event = self._event(self._until_stop(actions))
+        except Exception as error:
+            failure = error
+        with self._changed:
+            self._failure = failure
+            self._last = event
+            self._running = False
+            self._changed.notify_all()
+        for callback in self._on_stop:
+            callback()
+
+    def _until_stop(self, actions: Mapping[int, Action]) -> Stop:
+        machine = self.machine
+        stepping = [hart for hart, action in actions.items() if action is Action.STEP]
+        if stepping:
+            hart = stepping[0]
+            others = [h for h in actions if h != hart]
+            while others and machine.asleep(hart):  # it steps when something wakes it
+                stop = machine.run(steps=_WAIT_STEPS, only=[*others, hart])
+                if stop.reason is not StopReason.STEPS:
+                    return stop
+            return machine.step(hart)
+        only = list(actions) if len(actions) < self.harts else None
+        while True:
+            stop = machine.run(only=only)
+            if stop.reason is not StopReason.RESET:
+                return stop
+            machine.reset()
+            self._on_reset()
+
+    def _event(self, stop: Stop) -> StopEvent:
+        kind = _KINDS.get(stop.reason, StopKind.INTERRUPT)
+        if kind is StopKind.WATCH:
+            point = self.machine.watchpoints.hit(stop.address, stop.kind)
+            watch = _WATCH_NAMES[point[2]] if point is not None else WatchKind.ACCESS
+            return StopEvent(kind, stop.hart, address=stop.address, watch=watch)
+        if kind in (StopKind.EXIT, StopKind.CRASH):
+            self.final = stop
+            return StopEvent(kind, stop.hart, code=self._ended(stop), message=stop.message)
+        return StopEvent(kind, stop.hart, message=stop.message)
+
+    def _heard(self, data: bytes) -> None:
+        if self._output is not None:
+            self._output(data)

@@ -1,0 +1,226 @@
+"""The options that ``boot`` and ``serve`` share, and the machine they describe."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from otoriscv.board.console import Console, NullConsole, open_console
+from otoriscv.board.loaders import Image, load_image
+from otoriscv.board.log import KINDS
+from otoriscv.board.memory_map import RAM_BASE, RAM_SIZE
+from otoriscv.board.virt import VirtConfig, VirtMachine
+from otoriscv.cli.errors import UsageError
+from otoriscv.core.isa.strings import Isa
+from otoriscv.core.layout import MAX_HARTS
+from otoriscv.jit.engines import ENGINES
+
+__all__ = ["Setup", "add_machine_options", "make_machine", "note"]
+
+_ROM_BASE: Final = 0x2000_0000
+_UNITS: Final = {"": 1 << 20, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_SIZE: Final = re.compile(r"(0x[0-9a-f]+|[0-9]+)(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
+
+
+def note(text: str) -> None:
+    """A line for the user on stderr."""
+    sys.stderr.write(f"otoriscv: {text}\n")
+    sys.stderr.flush()
+
+
+def _range(default_base: int) -> Callable[[str], tuple[int, int]]:
+    def parse(text: str) -> tuple[int, int]:
+        base, colon, size = text.rpartition(":")
+        found = _SIZE.fullmatch(size)
+        try:
+            start = int(base, 0) if colon else default_base
+        except ValueError:
+            found = None
+        if found is None:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not [BASE:]SIZE, for example 64 (MiB), 0x20000000:4M or 16K"
+            )
+        number, unit = found[1], (found[2] or "").upper()
+        hexadecimal = number.lower().startswith("0x")
+        length = int(number, 0) * (1 if hexadecimal and not unit else _UNITS[unit])
+        if length <= 0 or start < 0 or start + length > 1 << 64:
+            raise argparse.ArgumentTypeError(f"{text!r} is no range of addresses")
+        if start % 4096:
+            raise argparse.ArgumentTypeError(f"{text!r}: the base must be a multiple of 4 KiB")
+        return start, length
+
+    return parse
+
+
+def _number(low: int, high: int | None = None) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text, 0)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        if value < low or (high is not None and value > high):
+            limits = f"at least {low}" if high is None else f"from {low} to {high}"
+            raise argparse.ArgumentTypeError(f"{text} is out of range: {limits}")
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+def _kinds(text: str) -> list[str]:
+    kinds = [word for word in text.split(",") if word]
+    bad = [word for word in kinds if word not in KINDS]
+    if bad or not kinds:
+        raise argparse.ArgumentTypeError(f"{text!r}: choose from {','.join(KINDS)}")
+    return kinds
+
+
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """The image, the machine, its console and what ends a run."""
+    add = parser.add_argument
+    add("image", metavar="IMAGE", nargs="?", help="ELF, Intel HEX or raw binary; .gz and .zst too")
+    add("--kernel", metavar="IMAGE", help="the image, QEMU's way")
+    machine = parser.add_argument_group("machine")
+    add = machine.add_argument
+    add("--isa", metavar="ISA", help="for example rv32imac_zicsr; raw and HEX images need it")
+    add(
+        "--ram",
+        metavar="[BASE:]SIZE",
+        action="append",
+        type=_range(RAM_BASE),
+        help="RAM, repeatable; MiB unless K, M or G follows (default 0x80000000:128M)",
+    )
+    add(
+        "--rom",
+        metavar="[BASE:]SIZE",
+        action="append",
+        type=_range(_ROM_BASE),
+        default=[],
+        help="ROM, repeatable (default base 0x20000000)",
+    )
+    add("--harts", metavar="N", type=_number(1, MAX_HARTS), default=1, help="how many harts")
+    add("--engine", choices=["auto", *ENGINES], default="auto", help="what runs the guest")
+    add("--append", metavar="STR", default="", help="the command line in the device tree")
+    add("--serial", metavar="WHERE", help="stdio (default), null, file:F, tcp:[HOST:]PORT or pty")
+    add(
+        "--clock",
+        choices=["virtual", "host"],
+        help="guest time: counted instructions (repeatable) or real time "
+        "(default host when stdin is a terminal, else virtual)",
+    )
+    add(
+        "--mips",
+        metavar="N",
+        type=_number(1, 100_000),
+        default=1000,
+        help="instructions in a virtual microsecond (default 1000)",
+    )
+    add(
+        "--misaligned",
+        choices=["emulate", "trap"],
+        default="emulate",
+        help="what misaligned loads and stores do (default emulate)",
+    )
+    add("--semihosting-dir", metavar="DIR", help="let semihosting open files below DIR")
+    ends = parser.add_argument_group("what ends a run")
+    add = ends.add_argument
+    add("--timeout", metavar="SEC", type=_seconds, help="seconds of guest time; exit code 124")
+    add("--wall-timeout", metavar="SEC", type=_seconds, help="seconds of real time; 124")
+    add("--max-instructions", metavar="N", type=_number(1), help="instructions retired; 124")
+    add(
+        "--expect",
+        metavar="RE",
+        action="append",
+        default=[],
+        help="succeed when the console has shown this; repeatable, in order",
+    )
+    add("--fail-on", metavar="RE", help="fail when a console line matches")
+    reports = parser.add_argument_group("reports")
+    add = reports.add_argument
+    add("--stats", action="store_true", help="instructions, seconds, MIPS ... on stderr")
+    add("--stats-json", metavar="FILE", help="the same as JSON")
+    add("--log", metavar="KINDS", type=_kinds, help=f"some of {','.join(KINDS)}")
+    add("--log-file", metavar="F", help="where the log goes (default stderr)")
+    add("--log-range", metavar="A-B", help="log only these addresses; symbols work too")
+    add("--signature", metavar="FILE", help="write memory from --begin to --end as hex words")
+    add("--begin", metavar="SYM", default="begin_signature", help="default begin_signature")
+    add("--end", metavar="SYM", default="end_signature", help="default end_signature")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A machine and its console."""
+
+    machine: VirtMachine
+    console: Console
+    image: Image | None
+
+
+def _image(args: argparse.Namespace, isa: Isa | None, base: int) -> Image | None:
+    if args.image is not None and args.kernel is not None:
+        raise UsageError("IMAGE and --kernel are the same thing: give one of them")
+    path = args.kernel if args.image is None else args.image
+    if path is None:
+        return None
+    return load_image(path, xlen=None if isa is None else isa.xlen, base=base)
+
+
+def make_machine(
+    args: argparse.Namespace,
+    *,
+    on_quit: Callable[[], None],
+    needs_image: bool,
+    stdio_taken: bool = False,
+) -> Setup:
+    """The machine that the options describe. *stdio_taken*: stdin and stdout are a debugger's."""
+    isa = Isa.parse(args.isa) if args.isa is not None else None
+    ram = args.ram or [(RAM_BASE, RAM_SIZE)]
+    image = _image(args, isa, ram[0][0])
+    if image is None and needs_image:
+        raise UsageError("there is no image to boot: otoriscv boot IMAGE")
+    serial = args.serial or ("null" if stdio_taken else "stdio")
+    if serial == "stdio" and stdio_taken:
+        raise UsageError("--gdb stdio needs stdin and stdout: choose another --serial")
+    clock = args.clock
+    if clock is None:
+        clock = "host" if serial == "stdio" and sys.stdin and sys.stdin.isatty() else "virtual"
+    if args.semihosting_dir is not None and not os.path.isdir(args.semihosting_dir):
+        raise UsageError(f"--semihosting-dir {args.semihosting_dir}: there is no such directory")
+    config = VirtConfig(
+        image=image,
+        isa=isa,
+        ram=ram,
+        rom=args.rom,
+        harts=args.harts,
+        engine=args.engine,
+        clock=clock,
+        mips=args.mips,
+        misaligned=args.misaligned,
+        append=args.append,
+        arguments=args.arguments,
+        semihosting_dir=args.semihosting_dir,
+    )
+    # The machine is made first, so that an error in it does not leave a terminal in raw mode.
+    try:
+        machine = VirtMachine(config, NullConsole())
+    except (ValueError, MemoryError) as error:
+        raise UsageError(str(error)) from None
+    console = open_console(serial, on_quit=on_quit, on_break=machine.hub.send_break, notice=note)
+    machine.connect(console)
+    for text in machine.notices:
+        note(f"warning: {text}")
+    return Setup(machine, console, image)

@@ -1,0 +1,76 @@
+"""``otoriscv serve``: a halted machine for debuggers, one after another."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+
+from otoriscv.cli.errors import OK, UsageError
+from otoriscv.cli.options import add_machine_options, note
+from otoriscv.cli.session import Session
+
+__all__ = ["add_arguments", "run"]
+
+_DESCRIPTION = """\
+Hold a machine for debuggers, one after another. It stays halted until one lets it run, and when
+one leaves; detaching (D) lets the guest run on. A guest that ended waits to be restarted (R, vRun,
+or `monitor reset`). SIGTERM and SIGINT end the server.
+"""
+_EXAMPLES = """\
+examples:
+  otoriscv serve hello.elf
+  gdb-multiarch hello.elf -ex 'target extended-remote :1234'
+  otoriscv serve hello.elf --port 0 --port-file port      # a free port, written to a file
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of serve."""
+    parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
+    parser.usage = "otoriscv serve [IMAGE] [options] [-- ARGS]"
+    add_machine_options(parser)
+    group = parser.add_argument_group("debugging")
+    group.add_argument(
+        "--port", metavar="[HOST:]PORT", default="1234", help="where to listen; 0 picks a free one"
+    )
+    group.add_argument("--port-file", metavar="F", help="write the port's number to this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal; the exit code."""
+    from otoriscv.board.target import BoardTarget
+    from otoriscv.gdbstub.server import GdbServer
+    from otoriscv.gdbstub.transport import parse_address
+
+    try:
+        host, port = parse_address(args.port)
+    except ValueError as error:
+        raise UsageError(f"--port {error}") from None
+    with Session(args, needs_image=False) as session:
+        target = BoardTarget(
+            session.machine, ended=session.exit_code, on_reset=session.reset, threaded=False
+        )
+        session.on_end = target.shut_down
+        server = GdbServer(target, host, port)
+        host, port = server.bind()
+        with session.signals():
+            server.start()
+            if args.port_file is not None:
+                _write_port(args.port_file, port)
+            note(f"listening on {f'[{host}]' if ':' in host else host}:{port}")
+            target.serve_loop()
+        server.close()
+        return OK if session.end_code is None else session.end_code
+
+
+def _write_port(path: str, port: int) -> None:
+    """Write the port so that a reader sees all of it or nothing."""
+    try:
+        folder = os.path.dirname(path) or "."
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
+            file.write(f"{port}\n")
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise UsageError(f"--port-file {path}: {error.strerror}") from None

@@ -1,0 +1,271 @@
+"""One run of a machine for ``boot`` or ``serve``: limits, signals, and what is said at the end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Final, TextIO
+
+from otoriscv.board.crash import crash_report
+from otoriscv.board.expect import Expecter
+from otoriscv.board.log import Log, parse_range
+from otoriscv.board.stops import Stop, StopReason
+from otoriscv.cli.errors import FAILED, INTERRUPTED, LIMIT, OK, PIPE, TERMINATED, UsageError
+from otoriscv.cli.options import Setup, make_machine, note
+from otoriscv.core.layout import MACHINE
+
+if TYPE_CHECKING:
+    from otoriscv.board.virt import VirtMachine
+
+__all__ = ["Session"]
+
+_MAX_CODE: Final = 255
+_MET: Final = "expectation met"
+
+
+class Session:
+    """Owns the machine. Use it as a context manager; `finish` gives the exit code."""
+
+    def __init__(
+        self, args: argparse.Namespace, *, needs_image: bool, stdio_taken: bool = False
+    ) -> None:
+        self._args = args
+        self.on_end: Callable[[], None] = lambda: None  #: also called when a signal ends it all
+        self.signalled: int | None = None
+        self.end_code: int | None = None  #: what `end` was given
+        self.repeatable = True  #: nothing but recorded input went into the run
+        self._setup: Setup = make_machine(
+            args, on_quit=self._quit, needs_image=needs_image, stdio_taken=stdio_taken
+        )
+        self.machine: VirtMachine = self._setup.machine
+        self._console = self._setup.console
+        self._expecter: Expecter | None = None
+        self._log_file: TextIO | None = None
+        self._timer: threading.Timer | None = None
+        self._exit = contextlib.ExitStack()
+        self._began = time.perf_counter()
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give everything back; the terminal's mode first."""
+        self._console.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._exit.close()
+        if self._log_file is not None:
+            self._log_file.flush()
+            if self._log_file is not sys.stderr:
+                self._log_file.close()
+        self.machine.close()
+
+    # -- before
+
+    def _prepare(self) -> None:
+        args, machine = self._args, self.machine
+        if args.signature is not None:
+            for option in ("begin", "end"):
+                name = getattr(args, option)
+                if machine.symbols.get(name) is None:
+                    raise UsageError(f"--signature: the image has no symbol {name} (--{option})")
+        try:
+            if args.expect or args.fail_on is not None:
+                self._expecter = Expecter(
+                    args.expect,
+                    args.fail_on,
+                    matched=lambda: machine.end(OK, _MET),
+                    failed=lambda line: machine.end(FAILED, f"--fail-on matched: {line}"),
+                )
+                machine.hub.listeners.append(self._expecter.feed)
+                machine.m[MACHINE["uart_fast"]] = 0  # each byte at its own instruction
+            if args.log:
+                within = parse_range(args.log_range, machine) if args.log_range else (0, 2**64 - 1)
+                self._log_file = self._open_log(args.log_file)
+                Log(machine, args.log, self._log_file, within)
+            elif args.log_file or args.log_range:
+                raise UsageError("--log-file and --log-range need --log")
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        machine.instruction_limit = args.max_instructions
+        if args.timeout is not None:
+            machine.time_limit = machine.clock.after(int(args.timeout * 1e9))
+
+    @staticmethod
+    def _open_log(path: str | None) -> TextIO:
+        if path is None:
+            return sys.stderr
+        try:
+            return open(path, "w", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--log-file {path}: {error.strerror}") from None
+
+    def reset(self) -> None:
+        """The machine was reset: its clock may have begun anew."""
+        args, machine = self._args, self.machine
+        if args.timeout is not None:
+            machine.time_limit = machine.clock.after(int(args.timeout * 1e9))
+
+    # -- meanwhile
+
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the run, at once when they come a second time."""
+        numbers = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self.signalled is not None:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            self.signalled = numbers[signal.Signals(number)]
+            self.end(self.signalled, signal.Signals(number).name)
+
+        before = {number: signal.signal(number, handle) for number in numbers}
+        if self._args.wall_timeout is not None:
+            limit = self._args.wall_timeout
+            text = f"wall-clock limit of {limit:g} s reached"
+            self._timer = threading.Timer(limit, lambda: self.end(LIMIT, text))
+            self._timer.daemon = True
+            self._timer.start()
+        self._began = time.perf_counter()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def end(self, code: int, message: str) -> None:
+        """End the run with an exit code. From any thread, and from signal handlers."""
+        self.end_code = code
+        self.machine.end(code, message)
+        self.on_end()
+
+    def _quit(self) -> None:
+        self.end(OK, "quit")
+
+    def run(self) -> Stop:
+        """Run the guest to its end; resets go on."""
+        machine = self.machine
+        machine.on_flush.append(self._check_console)
+        while True:
+            stop = machine.run()
+            if stop.reason is StopReason.RESET:
+                machine.reset()
+                self.reset()
+            elif stop.reason is not StopReason.REQUEST:
+                return stop
+
+    def _check_console(self) -> None:
+        if getattr(self._console, "broken", False):
+            self.machine.end(PIPE, "nobody reads the console any more")
+
+    # -- after
+
+    def exit_code(self, stop: Stop) -> int:
+        """The exit code of *stop*, without saying anything."""
+        expecter = self._expecter
+        if expecter is not None and stop.reason is StopReason.EXIT:
+            missed = expecter.failure is not None or expecter.unmet is not None
+            if missed:
+                return FAILED
+        if stop.reason in (StopReason.EXIT, StopReason.ENDED):
+            return min(stop.code & 0xFFFF_FFFF, _MAX_CODE)
+        return LIMIT if stop.reason is StopReason.TIMEOUT else FAILED
+
+    def finish(self, stop: Stop) -> int:
+        """Report on the end of the run; the exit code."""
+        seconds = time.perf_counter() - self._began
+        self.machine.flush()
+        code = self.exit_code(stop)
+        self._explain(stop, seconds)
+        if self._args.signature is not None and stop.reason is StopReason.EXIT:
+            self._write_signature()
+        self._statistics(stop, code, seconds)
+        return code
+
+    def _explain(self, stop: Stop, seconds: float) -> None:
+        expecter = self._expecter
+        ended_well = stop.reason is StopReason.ENDED and stop.code == OK
+        if expecter is not None and stop.reason is not StopReason.ENDED:
+            if expecter.failure is not None:
+                note(f"--fail-on matched: {expecter.failure}")
+            elif expecter.unmet is not None:
+                note(f"the guest ended before --expect {expecter.unmet!r} was seen")
+        if stop.reason is StopReason.CRASH:
+            report = crash_report(self.machine, stop, seconds=seconds, repeatable=self.repeatable)
+            sys.stderr.write(f"otoriscv: {report}")
+        elif stop.reason in (StopReason.TIMEOUT, StopReason.IDLE):
+            note(f"{stop.message} at {stop.pc:#x} {self._where(stop.pc)}".rstrip())
+        elif stop.reason is StopReason.ENDED and not ended_well and stop.code != PIPE:
+            if self.signalled is None:
+                note(stop.message)
+        elif stop.reason is StopReason.EXIT and stop.code & 0xFFFF_FFFF > _MAX_CODE:
+            note(f"warning: the guest's exit code {stop.code} became {_MAX_CODE}")
+
+    def _where(self, pc: int) -> str:
+        name = self.machine.symbols.describe(pc)
+        return "" if name.startswith("0x") else f"({name})"
+
+    def _write_signature(self) -> None:
+        args, symbols, memory = self._args, self.machine.symbols, self.machine.memory
+        begin, end = symbols.get(args.begin), symbols.get(args.end)
+        assert begin is not None and end is not None
+        size = max(0, end.address - begin.address) & ~3
+        data = memory.read(begin.address, size)
+        words = (int.from_bytes(data[at : at + 4], "little") for at in range(0, size, 4))
+        try:
+            with open(args.signature, "w", encoding="ascii") as file:
+                file.writelines(f"{word:08x}\n" for word in words)
+        except OSError as error:
+            raise UsageError(f"--signature {args.signature}: {error.strerror}") from None
+
+    def _statistics(self, stop: Stop, code: int, seconds: float) -> None:
+        args, machine = self._args, self.machine
+        if not args.stats and args.stats_json is None:
+            return
+        m = machine.m
+        facts: dict[str, object] = {
+            "reason": stop.reason.value,
+            "message": stop.message,
+            "exit_code": code,
+            "guest_code": stop.code if stop.reason is StopReason.EXIT else None,
+            "instructions": machine.retired,
+            "guest_seconds": round(machine.clock.nanoseconds() / 1e9, 9),
+            "seconds": round(seconds, 6),
+            "mips": round(machine.retired / max(seconds, 1e-9) / 1e6, 3),
+            "engine": machine.engine.name,
+            "harts": len(machine.harts),
+            "traps": m[MACHINE["traps"]],
+            "interrupts": m[MACHINE["interrupts"]],
+            "invalidations": m[MACHINE["invalidations"]],
+            "cache_hits": getattr(machine.engine, "cache_hits", 0),
+        }
+        if args.stats:
+            shown = "".join(
+                f"  {name.replace('_', ' '):14} {value}\n"
+                for name, value in facts.items()
+                if value not in (None, "")
+            )
+            sys.stderr.write(f"otoriscv: statistics\n{shown}")
+        if args.stats_json is not None:
+            try:
+                with open(args.stats_json, "w", encoding="utf-8") as file:
+                    json.dump(facts, file, indent=1)
+                    file.write("\n")
+            except OSError as error:
+                raise UsageError(f"--stats-json {args.stats_json}: {error.strerror}") from None
