@@ -25,6 +25,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from otoriscv.gdbstub.client import PC, ClientError, RspClient, Stop
+from otoriscv.jit.engine import EngineUnavailable
+from otoriscv.jit.engines import choose
 from otoriscv.tools import Tool, find_cc, find_gdb, find_picolibc
 
 __all__ = ["add_arguments", "run"]
@@ -351,15 +353,18 @@ def run(args: argparse.Namespace) -> int:
         small = args.tiny or not gdb.usable
         guest = tiny_guest(args.xlen) if small else choose_guest(args.xlen)
         print(f"{guest.name}: {guest.image}")
-        title("the emulator, halted, waiting for a debugger")
-        with serving(guest, args.engine) as port:
+        engine, why = choose(args.engine)
+        title(f"the emulator ({engine} engine), halted, waiting for a debugger")
+        if why:
+            print(why)
+        with serving(guest, engine) as port:
             if gdb.usable:
                 title("gdb")
                 with_gdb(gdb, guest, port)
             else:
                 title(f"our own client (no gdb: {gdb.reason})")
                 with_client(guest, port)
-    except (DemoError, ClientError, OSError) as error:
+    except (DemoError, ClientError, EngineUnavailable, OSError) as error:
         print(f"otoriscv demo: {error}", file=sys.stderr)
         return 1
     title(f"the guest's exit code was {guest.code}: all as it must be")
