@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from otoriscv.core.csr.counters import before_poke
 from otoriscv.core.csr.table import CSRS, Csr
 from otoriscv.core.routine import routine
 from otoriscv.core.trap import on, xlen_bits
@@ -62,5 +63,6 @@ def csr_poke(b: Builder, number: Value, value: Value) -> None:
     """Write CSR *number* as a debugger does: no instruction is under way, so none is left out."""
     budget = b.get("budget")
     b.set("budget", budget + 1)
+    before_poke(b, number)
     b.call("csr_write", number, value)
     b.set("budget", budget)
