@@ -231,6 +231,8 @@ class PythonEngine:
 
     def _enter(self, h: Any, pc: int, n: int) -> tuple[int, int]:
         """Make the trace at *pc*, or find out why there is none."""
+        if not n:  # neither a breakpoint nor a trap before what is due now
+            return self._poll_at(h, pc, n)
         if pc in self._p.breakpoints:
             raise _Exited(Exit.BREAKPOINT)
         fetched = self._fetch(h, pc)
