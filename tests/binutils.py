@@ -39,7 +39,7 @@ def objdump(path: Path, *options: str) -> dict[int, tuple[int, str]]:
     ).stdout  # fmt: skip
     found = {}
     for line in out.splitlines():
-        m = re.match(r"\s+([0-9a-f]+):\t([0-9a-f]+)\s+(.*)", line)
+        m = re.match(r"\s*([0-9a-f]+):\t([0-9a-f]+)\s+(.*)", line)
         if m is not None:
             text = re.sub(r"\s*(#|<).*", "", m[3]).strip()
             found[int(m[1], 16)] = int(m[2], 16), text
