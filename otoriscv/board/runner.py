@@ -66,6 +66,7 @@ class Runner:
 
     def reset(self) -> None:
         """Back to hart 0 and step 0."""
+        self._started = False
         self.current = 0
         self.quantum_end = QUANTUM
         self.next_tick = 0
@@ -97,9 +98,17 @@ class Runner:
 
     # -- running
 
+    def _start(self) -> None:
+        """The host's clock counts from the first instruction, not from when things were made."""
+        if not self._started:
+            self._started = True
+            if not self._machine.clock.virtual:
+                self._machine.clock.start()
+
     def run(self, steps: int | None, only: Collection[int] | None) -> Stop:
         """Run until something happens; *steps* instructions at most, *only* these harts."""
         machine = self._machine
+        self._start()
         target = None if steps is None else self.retired + steps
         limit = machine.instruction_limit
         goal = limit if target is None or (limit is not None and limit < target) else target
@@ -135,6 +144,7 @@ class Runner:
     def step(self, index: int) -> Stop | None:
         """One step of one hart; None when just that was done."""
         machine, m = self._machine, self._m
+        self._start()
         self._switch(index)
         q = self._qs[index]
         if q[_WAITING] and not self._wakes(index) and machine.clock.virtual:
