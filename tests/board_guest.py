@@ -71,7 +71,13 @@ def build(source: str, xlen: int = 64, *, c: bool = False, base: int = 0x8000_00
     abi = "lp64" if xlen == 64 else "ilp32"
     command = [*find_cc().command, f"-march={arch}", f"-mabi={abi}", "-mcmodel=medany", "-O2"]
     command += ["-g", "-nostdlib", "-nostartfiles", "-ffreestanding", "-static"]
-    command += [f"-Wl,-Ttext={base:#x}", "-Wl,--no-warn-rwx-segments", str(text), "-o", str(path)]
+    command += [
+        f"-Wl,-Ttext={base:#x}",
+        "-Wl,--no-warn-rwx-segments,--no-relax",
+        str(text),
+        "-o",
+        str(path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return path

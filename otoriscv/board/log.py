@@ -108,6 +108,10 @@ class Log:
         symbol, offset = found
         return f"{symbol.name}+{offset:#x}" if offset else symbol.name
 
+    def _target(self, address: int) -> str:
+        name = self._where(address)
+        return f"{address:#x}" if name == "-" else f"{address:#x} <{name}>"
+
     def _word(self, pc: int) -> int | None:
         memory = self._machine.memory
         have = memory.available(pc, 4)
@@ -120,7 +124,7 @@ class Log:
         text = self._texts.get((pc, word))
         if text is None:
             insn = self._decoder.decode(word, pc)
-            text = disassemble(insn, pc, self._machine.xlen).replace("\t", " ")
+            text = disassemble(insn, pc, self._machine.xlen, symbol=self._target).replace("\t", " ")
             self._texts[pc, word] = text
         return text
 
