@@ -155,7 +155,7 @@ class PythonEngine:
         else:
             lines = [n for n in self._by_line if first <= n <= last]
         for line in lines:
-            for start in list(self._by_line[line]):
+            for start in list(self._by_line.get(line, ())):  # a drop empties other lines too
                 trace = self._made[start]
                 for pc, size in trace.spans:
                     at = self._p.memory.find(pc)
