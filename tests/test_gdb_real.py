@@ -1,0 +1,377 @@
+"""The real gdb debugs a C program on the real board: both widths, both engines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from otoriscv.board.loaders import load_image
+from otoriscv.board.target import BoardTarget
+from otoriscv.board.virt import VirtConfig, VirtMachine
+from otoriscv.gdbstub import GdbServer
+from otoriscv.gdbstub.client import PC, RspClient
+from otoriscv.jit.engines import probe
+from otoriscv.tools import find_cc, find_gdb
+from tests.gdb_guest import build, line_of
+
+pytest.importorskip("pygdbmi")
+
+from tests.gdbmi import Gdb, GdbError
+
+pytestmark = [
+    pytest.mark.skipif(not find_gdb().usable, reason=find_gdb().reason),
+    pytest.mark.skipif(not find_cc().usable, reason=find_cc().reason),
+]
+
+HARTS = 2
+ENGINES = [info.name for info in probe() if info.usable and info.name in ("python", "interp")]
+
+
+class Box(NamedTuple):
+    """A server with the guest in its machine, and a gdb connected to it."""
+
+    gdb: Gdb
+    server: GdbServer
+    target: BoardTarget
+    program: Path
+
+    @property
+    def machine(self) -> VirtMachine:
+        return self.target.machine
+
+
+class RawBox(NamedTuple):
+    """A client of the bare protocol, and its machine."""
+
+    client: RspClient
+    target: BoardTarget
+
+    def symbol(self, name: str) -> int:
+        found = self.target.machine.symbols.get(name)
+        assert found is not None
+        return found.address
+
+
+def serve(program: Path, engine: str, harts: int = HARTS) -> tuple[GdbServer, BoardTarget]:
+    image = load_image(program)
+    target = BoardTarget(VirtMachine(VirtConfig(image=image, engine=engine, harts=harts)))
+    server = GdbServer(target)
+    server.start()
+    return server, target
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    directory = tmp_path_factory.mktemp("guest")
+    return {xlen: build(directory, xlen) for xlen in (32, 64)}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(x, e) for e in ENGINES for x in (32, 64)],
+    ids=lambda param: f"rv{param[0]}-{param[1]}",
+)
+def connected(request: pytest.FixtureRequest, programs: dict[int, Path]) -> Iterator[Box]:
+    xlen, engine = request.param
+    server, target = serve(programs[xlen], engine)
+    with Gdb(str(programs[xlen])) as gdb:
+        gdb.connect(*server.address, extended=True)
+        yield Box(gdb, server, target, programs[xlen])
+        assert gdb.warnings() == []
+    server.close()
+    target.shut_down()
+
+
+@pytest.fixture
+def box(connected: Box) -> Box:
+    """A fresh run, halted in main; no breakpoints."""
+    gdb = connected.gdb
+    gdb.cli("delete")
+    gdb.cli("set scheduler-locking off")
+    gdb.breakpoint("main", "-t")
+    stop = gdb.run_cli("run")
+    assert stop.function == "main"
+    return connected
+
+
+def at(mark: str) -> str:
+    return f"guest.c:{line_of(mark)}"
+
+
+def test_breakpoints_of_every_kind(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint(at("main-first"), "-t")
+    gdb.breakpoint("f", "-h")
+    gdb.breakpoint("leaf")
+    assert gdb.go().line == line_of("main-first")
+    stop = gdb.go()
+    assert (stop.function, stop.reason) == ("f", "breakpoint-hit")
+    assert gdb.integer("n") == 0
+    assert gdb.go().function == "leaf"
+    assert gdb.backtrace() == ["leaf", "f", "main"]
+    assert "hw breakpoint" in gdb.cli("info breakpoints")
+    gdb.cli("delete")
+    gdb.breakpoint("f", "-i 3")
+    gdb.go()
+    assert gdb.integer("n") == 4
+    gdb.breakpoint(at("f-last"), "-c", '"n == 9 && sum > 3"')
+    gdb.cli("delete 1-5")
+    while gdb.go().line != line_of("f-last"):
+        pass
+    assert gdb.integer("n") == 9
+
+
+def test_watchpoints(box: Box) -> None:
+    gdb = box.gdb
+    gdb.cli("watch g")
+    stop = gdb.go()  # g = 0 in the first round does not change it
+    assert stop.reason == "watchpoint-trigger"
+    assert stop.payload["value"] == {"old": "0", "new": "1"}
+    assert stop.function == "f"
+    gdb.cli("delete")
+    gdb.cli("rwatch other")
+    stop = gdb.go()
+    assert stop.reason == "read-watchpoint-trigger"
+    assert (stop.line, gdb.integer("n")) == (line_of("f-read"), 1)
+    gdb.cli("delete")
+    gdb.cli("awatch g")
+    stop = gdb.go()
+    assert (stop.reason, gdb.integer("n")) == ("access-watchpoint-trigger", 2)
+    gdb.cli("delete")
+    gdb.cli("watch table[5] if table[5] > 0")
+    stop = gdb.go()
+    assert (stop.reason, gdb.integer("n")) == ("watchpoint-trigger", 5)
+    gdb.cli("delete")
+    gdb.cli("set var rounds = 1000000")
+    gdb.cli("watch counts[1]")  # hart 1 writes it
+    stop = gdb.go()
+    assert (stop.reason, stop.function, stop.thread) == ("watchpoint-trigger", "worker", "2")
+
+
+def test_finish_until_advance(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint("leaf", "-t")
+    gdb.go()
+    stop = gdb.go("-exec-finish")
+    assert (stop.function, stop.payload["return-value"]) == ("f", "1")
+    gdb.run_cli(f"until {line_of('f-last')}")
+    assert gdb.integer("sum") == 5 + 1 + 3 + 5 + 7
+    assert gdb.run_cli("advance " + at("main-call")).function == "main"
+    gdb.breakpoint("factorial", "-t")
+    stop = gdb.go()
+    assert (stop.function, gdb.integer("n")) == ("factorial", 5)
+    gdb.breakpoint(at("factorial-bottom"), "-t")
+    gdb.go()
+    assert gdb.backtrace() == ["factorial"] * 5 + ["main"]
+    gdb.cli("up 3")
+    assert gdb.integer("n") == 4
+    gdb.cli("down 3")
+    assert gdb.go("-exec-finish").payload["return-value"] == "1"
+    assert gdb.go("-exec-finish").payload["return-value"] == "2"
+
+
+def test_stepping(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint("f", "-t")
+    gdb.go()
+    start = gdb.integer("$pc")
+    assert 0 < gdb.go("-exec-step-instruction").pc - start <= 4
+    gdb.run_cli("stepi 3")
+    gdb.breakpoint(at("f-read"), "-t")
+    gdb.go()
+    assert gdb.go("-exec-next").line == line_of("f-loop")
+    assert gdb.go("-exec-next").line == line_of("f-loop") + 1
+    assert gdb.go("-exec-step").function == "leaf"
+    assert gdb.go("-exec-next").line == line_of("leaf-last")
+    gdb.breakpoint(at("main-call"), "-t")
+    gdb.go()
+    stop = gdb.go("-exec-next")
+    assert stop.function == "main"
+    gdb.breakpoint(at("main-sum"), "-t")
+    assert gdb.go().line == line_of("main-sum")
+
+
+def test_resuming_onto_a_breakpoint_makes_progress(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint("leaf")
+    gdb.go()
+    gdb.run_cli("stepi 2")
+    gdb.breakpoint(at("leaf-last"))
+    assert gdb.go().line == line_of("leaf-last")
+    assert gdb.go().line == line_of("leaf-first")  # the next call
+
+
+def test_a_breakpoint_in_a_function_that_gdb_calls(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint("*leaf")
+    with pytest.raises(GdbError, match="stopped while in a function called from GDB"):
+        gdb.evaluate("leaf(3)")
+    gdb.cli("delete")
+    assert gdb.go("-exec-finish").function == "main"
+    assert gdb.integer("leaf(3)") == 7
+
+
+def test_a_trap_handler(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint(at("main-trap"))
+    gdb.breakpoint("handler")
+    gdb.go()
+    stop = gdb.go()
+    assert stop.function == "handler"
+    gdb.run_cli("advance " + at("handler-last"))
+    assert gdb.integer("cause") == 11
+    gdb.cli("set $mepc = $mepc")
+    assert gdb.integer("$mcause") == 11
+    assert gdb.integer("(unsigned long)$mepc") == gdb.integer("epc")  # it moved over the ecall
+    assert gdb.integer("(unsigned long)$mtvec") == gdb.integer("(unsigned long)&handler")
+    assert gdb.go("-exec-next").function == "handler"
+    gdb.breakpoint(at("main-factorial"), "-t")
+    assert gdb.go().line == line_of("main-factorial")
+    assert gdb.integer("traps") == 1
+    assert gdb.integer("trap_cause") == 11
+    # stepping over and into the trap
+    gdb.cli("delete")
+    gdb.breakpoint(at("trap-call"), "-t")
+    gdb.run_cli("run")
+    pc = gdb.integer("$pc")
+    assert gdb.go("-exec-step-instruction").function == "handler"
+    assert gdb.integer("(unsigned long)$mepc") == pc
+
+
+def test_registers_memory_and_csrs(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint(at("leaf-last"))
+    gdb.go()
+    gdb.cli("set var twice = 1000")
+    gdb.cli("delete")
+    assert gdb.go("-exec-finish").payload["return-value"] == "1001"
+    gdb.cli("set var other = 77")
+    gdb.cli("set var rounds = 3")
+    gdb.breakpoint("leaf")
+    gdb.go()
+    gdb.cli("set $s3 = 0x12345678")
+    gdb.cli("set $mscratch = 0xabcdef")
+    assert gdb.integer("$s3") == 0x1234_5678
+    assert gdb.integer("$mscratch") == 0xAB_CDEF
+    assert box.machine.harts[0].read_csr("mscratch") == 0xAB_CDEF
+    gdb.cli("delete")
+    gdb.breakpoint(at("main-trap"))
+    gdb.go()
+    assert gdb.integer("$s3") == 0x1234_5678
+    assert gdb.integer("factorial(6)") == 720  # a call from gdb
+    assert gdb.integer("$mscratch") == 0xAB_CDEF
+    assert gdb.evaluate("first.next->b") == "40"
+    assert gdb.integer("$misa & 0x1ffffff") == box.machine.harts[0].read_csr("misa") & 0x1FFFFFF
+
+
+def test_threads_and_interrupt(box: Box) -> None:
+    gdb = box.gdb
+    threads = gdb.mi("-thread-info")["threads"]
+    assert [thread["details"] for thread in threads] == ["Name: Hart 0", "Name: Hart 1"]
+    gdb.cli("set var running = 2")
+    gdb.mi("-exec-continue")
+    time.sleep(0.2)
+    stop = gdb.interrupt()
+    assert stop.signal == "SIGINT"
+    assert stop.function in ("spin", "worker")
+    gdb.mi("-thread-select 1")
+    if gdb.backtrace()[0] == "spin":
+        gdb.cli("set var running = 0")
+        gdb.breakpoint("finish", "-t")
+        assert gdb.go().function == "finish"
+    gdb.cli("break worker thread 2")
+    gdb.mi("-thread-select 2")
+    assert "worker" in gdb.backtrace()
+
+
+def test_one_hart_alone(box: Box) -> None:
+    gdb = box.gdb
+    gdb.cli("set scheduler-locking on")
+    before = gdb.integer("counts[1]")
+    gdb.breakpoint(at("main-trap"), "-t")
+    stop = gdb.go()
+    assert (stop.thread, stop.line) == ("1", line_of("main-trap"))
+    assert gdb.integer("counts[1]") == before
+    gdb.mi("-thread-select 2")
+    zero = box.machine.harts[0].pc
+    stop = gdb.go("-exec-step-instruction")
+    assert stop.thread == "2"
+    assert box.machine.harts[0].pc == zero
+
+
+def test_a_breakpoint_of_one_thread(box: Box) -> None:
+    gdb = box.gdb
+    gdb.cli("set var running = 2")
+    gdb.cli(f"break {at('worker-loop')} thread 1")  # hart 0 never comes there
+    gdb.breakpoint("spin")
+    stop = gdb.go()
+    assert (stop.thread, stop.function) == ("1", "spin")
+
+
+def test_to_the_end_and_again(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint("finish")
+    assert gdb.backtrace() == ["main"]
+    assert gdb.go().function == "finish"
+    assert gdb.go().reason == "exited-normally"
+    assert gdb.run_cli("run").function == "finish"
+    gdb.cli("kill")
+    with pytest.raises(GdbError):
+        gdb.evaluate("$pc")
+    assert gdb.run_cli("run").function == "finish"
+
+
+def test_reconnecting(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint("leaf")
+    gdb.go()
+    pc = gdb.integer("$pc")
+    gdb.cli("disconnect")
+    gdb.connect(*box.server.address, extended=True)
+    assert gdb.integer("$pc") == pc
+    assert gdb.go().function == "leaf"
+
+
+@pytest.fixture(params=ENGINES)
+def raw(request: pytest.FixtureRequest, programs: dict[int, Path]) -> Iterator[RawBox]:
+    server, target = serve(programs[32], request.param, 1)
+    with RspClient(*server.address) as client:
+        yield RawBox(client, target)
+    server.close()
+    target.shut_down()
+
+
+def test_how_fast_an_interrupt_stops_the_guest(raw: RawBox) -> None:
+    client = raw.client
+    client.insert_breakpoint(raw.symbol("main"))
+    client.resume()
+    client.remove_breakpoint(raw.symbol("main"))
+    client.write_memory(raw.symbol("running"), b"\2")
+    times = []
+    for _ in range(20):
+        client.send(b"vCont;c")
+        time.sleep(0.03)
+        began = time.perf_counter()
+        client.interrupt()
+        assert client.wait().signal == 2
+        times.append(time.perf_counter() - began)
+    assert sorted(times)[len(times) // 2] < 0.010, times
+
+
+def test_a_breakpoint_stops_once_where_a_stop_was_reported(raw: RawBox) -> None:
+    client, leaf = raw.client, raw.symbol("leaf")
+    client.insert_breakpoint(leaf)
+    assert client.resume().reason == "swbreak"
+    sp = client.read_register(2)
+    assert client.resume().reason == "swbreak"  # the next call, not the same one again
+    assert client.read_register(10) == 1
+    assert client.read_register(2) == sp
+    client.step()
+    # gdb's calls of guest functions count on this one: nobody has seen it yet
+    client.write_register(PC, leaf)
+    assert client.resume().reason == "swbreak"
+    assert client.read_register(10) == 1
