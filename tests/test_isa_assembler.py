@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 import random
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from otoriscv.cli import disasm
 from otoriscv.core.decode import TABLE, Decoder, Isa
 from otoriscv.core.disassemble import disassemble
 from otoriscv.core.encode import AsmError, assemble, assemble_insn, encode
+from otoriscv.jit.engines import probe
 from tests import binutils
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,11 +190,14 @@ def test_command_with_a_program(xlen: int, capsys: pytest.CaptureFixture[str]) -
         assert ours[pc] == (word, text.removesuffix("c.nop\t0") or "c.nop")
 
 
-def test_custom_instruction() -> None:
+def test_custom_instruction_on_every_engine() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "custom_instruction.py")],
-        capture_output=True, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "0005850b is xdemo.rbit\ta0,a1" in done.stdout
     assert "rv64imac: 0005850b is illegal" in done.stdout
+    usable = [e.name for e in probe() if e.usable]
+    for engine, xlen in itertools.product(usable, (32, 64)):
+        assert f"{engine}, RV{xlen}: the reverse of 0x4c is 0x32" in done.stdout

@@ -1,17 +1,25 @@
-"""The instruction set: importing this package fills `table.TABLE` with every row."""
+"""The instruction set: importing this package fills `table.TABLE` with every row.
 
-from __future__ import annotations
+The order of the imports fixes the handler numbers.
+"""
 
-import importlib
-import importlib.util
-from typing import Final
+# isort: off
+from otoriscv.core.isa import rv_i
+from otoriscv.core.isa import rv_m
+from otoriscv.core.isa import rv_a
+from otoriscv.core.isa import rv_c
+from otoriscv.core.isa import zifencei
+from otoriscv.core.isa import zicsr
+from otoriscv.core.isa import privileged
+from otoriscv.core.isa import zba
+from otoriscv.core.isa import zbb
+from otoriscv.core.isa import zbc
+from otoriscv.core.isa import zbs
+from otoriscv.core.isa import zicond
+from otoriscv.core.isa import zihintpause
+# isort: on
 
-#: Row modules in the order that fixes handler numbers.
-MODULES: Final = (
-    "rv_i", "rv_m", "rv_a", "rv_c", "zifencei", "zicsr", "privileged", "zba", "zbb", "zbc", "zbs",
-    "zicond", "zihintpause",
-)  # fmt: skip
-
-for _name in MODULES:
-    if importlib.util.find_spec(f"{__name__}.{_name}") is not None:
-        importlib.import_module(f"{__name__}.{_name}")
+__all__ = [
+    "privileged", "rv_a", "rv_c", "rv_i", "rv_m", "zba", "zbb", "zbc", "zbs", "zicond", "zicsr",
+    "zifencei", "zihintpause",
+]  # fmt: skip
