@@ -26,7 +26,7 @@ from otoriscv.tools import find_qemu
 
 ROOT = Path(__file__).resolve().parent.parent
 # The portable engine is a hundred times slower: it does less work, and rates are compared.
-SCALES = {"python": 0.01}
+SCALES = {"python": 0.02}
 LEAST = 1e-3  # seconds: no run is taken to be shorter than this
 
 
@@ -158,7 +158,7 @@ def measure(variant: str, args: argparse.Namespace, say: Callable[[str], None]) 
                 for ours, theirs in zip(row.seconds, base.seconds, strict=True)
             ]
         rows += [base, *mine]
-        say(f"  {name:10}" + "".join(f" {row.runner} {row.mips:.0f} MIPS" for row in (base, *mine)))
+        say(f"  {name:10}" + "".join(f" {row.runner} {row.mips:.3g} MIPS" for row in (base, *mine)))
     return rows
 
 
@@ -173,17 +173,17 @@ def table(rows: Sequence[Row], engines: Sequence[str]) -> str:
         lines.append("|---|--:|--:|" + "--:|--:|" * len(engines))
         for kernel in dict.fromkeys(name for name, _ in here):
             base = here[kernel, "qemu"]
-            cells = [kernel, f"{base.instructions / 1e6:.0f} M", f"{base.mips:.0f}"]
+            cells = [kernel, f"{base.instructions / 1e6:.0f} M", f"{base.mips:.4g}"]
             for engine in engines:
                 row = here[kernel, engine]
                 low, high = min(row.ratios), max(row.ratios)
                 spread = f"{median(row.ratios):.3g} ({low:.3g}-{high:.3g})"
-                cells += [f"{row.mips:.0f}", spread]
+                cells += [f"{row.mips:.3g}", spread]
             lines.append("| " + " | ".join(cells) + " |")
-        means = ["**geometric mean**", "", f"{mean_mips(here, 'qemu'):.0f}"]
+        means = ["**geometric mean**", "", f"{mean_mips(here, 'qemu'):.4g}"]
         for engine in engines:
             ratios = [median(row.ratios) for row in here.values() if row.runner == engine]
-            means += [f"{mean_mips(here, engine):.0f}", f"**{geometric_mean(ratios):.3g}**"]
+            means += [f"{mean_mips(here, engine):.3g}", f"**{geometric_mean(ratios):.3g}**"]
         lines += ["| " + " | ".join(means) + " |", ""]
     lines.append("MIPS: millions of guest instructions a second in the median round.")
     return "\n".join(lines)
