@@ -71,8 +71,10 @@ class Runner:
         self.quantum_end = QUANTUM
         self.next_tick = 0
         self.blocked: set[int] = set()  # harts in a semihosting read without input
-        # Where each hart was when a stop was reported: a breakpoint there was seen.
-        self.seen: dict[int, int] = {h.index: h.pc for h in self._harts}
+        # Where each hart was when its stop was reported: a breakpoint there was seen. And the
+        # same for stops before a watched access: that one is done when the hart goes on.
+        self._seen: dict[int, int] = {h.index: h.pc for h in self._harts}
+        self._watched: dict[int, int] = {}
 
     # -- counts
 
@@ -157,9 +159,9 @@ class Runner:
             self._wakes(index)
         q[_WAITING] = 0
         m[_SLICE_END] = m[_STEPS_END] + 1
-        self.seen.pop(index, None)
+        self._seen.pop(index, None)
         try:
-            stop = self._exit(self._harts[index], machine.stepper.step(self._harts[index]))
+            stop = self._exit(self._harts[index], self._step_one(self._harts[index]))
         except (GuestExit, GuestReset) as ending:
             stop = self._guest_ended(index, ending)
         finally:
@@ -172,7 +174,7 @@ class Runner:
         machine.flush()
         if stop is None and machine.ending is not None:
             stop = machine.take_ending()
-        self.seen[index] = q[_PC]
+        self._note(index, stop)
         return stop
 
     def _ended(self, target: int | None, limit: int | None) -> Stop | None:
@@ -199,9 +201,15 @@ class Runner:
         return None
 
     def _stopped(self, stop: Stop) -> Stop:
-        self.seen[stop.hart] = self._qs[stop.hart][_PC]
+        self._note(stop.hart, stop)
         self._machine.flush()
         return stop
+
+    def _note(self, hart: int, stop: Stop | None) -> None:
+        pc = self._qs[hart][_PC]
+        self._seen[hart] = pc
+        if stop is not None and stop.reason is StopReason.WATCH:
+            self._watched[hart] = pc
 
     def _stop(self, reason: StopReason, hart: int | None = None, **more: object) -> Stop:
         index = self.current if hart is None else hart
@@ -211,7 +219,7 @@ class Runner:
         """Run one slice of *hart*, not stopping at what stopped it before."""
         machine, m = self._machine, self._m
         pc = hart.q[_PC]
-        past = self.seen.pop(hart.index, None) == pc
+        past = self._seen.pop(hart.index, None) == pc and pc in machine.breakpoints
         first: int = m[_STEPS_END]
         end = first + self._slice
         if virtual:
@@ -227,8 +235,8 @@ class Runner:
         end = max(end, first + 1)
         m[_SLICE_END] = end
         try:
-            if past and (pc in machine.breakpoints or len(machine.watchpoints)):
-                code = self._step_past(hart)
+            if past or hart.index in self._watched:
+                code = self._step_one(hart)
             elif machine.tracer is not None:
                 code = machine.tracer.step(hart)
             else:
@@ -248,13 +256,14 @@ class Runner:
         wanted = min(max(wanted, _SLICE_MIN), _SLICE_MAX)
         self._slice = (3 * self._slice + wanted) // 4 + 1
 
-    def _step_past(self, hart: Hart) -> int:
-        """One step that neither a breakpoint nor a watchpoint stops."""
-        hart.q[_WATCH_SKIP] = 1
+    def _step_one(self, hart: Hart) -> int:
+        """One step that no breakpoint stops, nor the watchpoint that was reported last."""
+        q = hart.q
+        q[_WATCH_SKIP] = self._watched.pop(hart.index, None) == q[_PC]
         try:
             return self._machine.stepper.step(hart)
         finally:
-            hart.q[_WATCH_SKIP] = 0
+            q[_WATCH_SKIP] = 0
 
     # -- exits
 

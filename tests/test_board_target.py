@@ -1,0 +1,236 @@
+"""The debugger's target over a real machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from otoriscv.board.points import TooMany
+from otoriscv.board.target import BoardTarget
+from otoriscv.core.layout import MAX_WATCHPOINTS
+from otoriscv.gdbstub.target import Action, MemoryFault, StopKind, Target, WatchKind
+from tests.board_guest import ENGINES, FINISH, machine, needs_cc, output
+
+pytestmark = needs_cc
+
+GUEST = f"""
+_start:
+    la s0, word
+    li s1, 0
+loop:
+    addi s1, s1, 1
+    call count
+    lw a0, 0(s0)
+    li t0, 50
+    bne s1, t0, loop
+    li a0, 9
+    j finish
+count:
+    sw s1, 0(s0)
+    ret
+{FINISH}
+    .data
+    .align 3
+    .globl word
+word: .word 0
+other: .word 0
+"""
+GO = {0: Action.CONTINUE}
+
+
+@pytest.fixture(params=[(e, x) for e in ENGINES for x in (32, 64)], ids=lambda p: f"{p[0]}{p[1]}")
+def target(request: pytest.FixtureRequest) -> Iterator[BoardTarget]:
+    engine, xlen = request.param
+    guest = machine(GUEST, engine, xlen)
+    made: Target = BoardTarget(guest)
+    assert isinstance(made, BoardTarget)
+    yield made
+    made.shut_down()
+    guest.close()
+
+
+def _symbol(target: BoardTarget, name: str) -> int:
+    symbol = target.machine.symbols.get(name)
+    assert symbol is not None
+    return symbol.address
+
+
+def _go(target: BoardTarget) -> StopKind:
+    target.resume(GO)
+    event = target.wait(10)
+    assert event is not None and not target.running
+    return event.kind
+
+
+def test_registers(target: BoardTarget) -> None:
+    registers = {r.name: r for r in target.registers()}
+    assert registers["pc"].number == 32
+    assert registers["mstatus"].number == 65 + 0x300
+    assert registers["priv"].number == 4161
+    numbers = [r.number for r in target.registers()]
+    assert numbers == sorted(numbers)
+    for register in target.registers():
+        target.read_register(0, register.number)
+    target.write_register(0, 10, -1 & (1 << target.xlen) - 1)
+    assert target.read_register(0, 10) == (1 << target.xlen) - 1
+    target.write_register(0, 65 + 0x340, 0x1234)  # mscratch
+    assert target.read_register(0, 65 + 0x340) == 0x1234
+    assert target.read_register(0, 4161) == 3
+    with pytest.raises(KeyError):
+        target.read_register(0, 65 + 0x7FF)
+
+
+def test_memory(target: BoardTarget) -> None:
+    start = _symbol(target, "_start")
+    target.write_memory(0, start, b"\x13\x00\x00\x00")
+    assert target.read_memory(0, start, 4) == b"\x13\x00\x00\x00"
+    end = 0x8000_0000 + (128 << 20)
+    assert len(target.read_memory(0, end - 4, 100)) == 4
+    with pytest.raises(MemoryFault) as fault:
+        target.read_memory(0, 0x1000_0000, 1)  # the UART is never read
+    assert fault.value.address == 0x1000_0000
+    with pytest.raises(MemoryFault) as fault:
+        target.write_memory(0, end - 2, b"1234")
+    assert fault.value.address == end
+    target.write_memory(0, 0x1000, b"\x13\x00\x00\x00")  # ROM too
+
+
+def test_breakpoints_make_progress(target: BoardTarget) -> None:
+    count = _symbol(target, "count")
+    code = target.read_memory(0, count, 8)
+    target.insert_breakpoint(count)
+    target.insert_breakpoint(count)
+    for n in range(1, 4):
+        assert _go(target) is StopKind.BREAKPOINT
+        assert target.read_register(0, 32) == count
+        assert target.read_register(0, 9) == n
+    assert target.read_memory(0, count, 8) == code
+    target.remove_breakpoint(count)
+    assert _go(target) is StopKind.EXIT
+    assert target.last_stop.code == 9
+
+
+def test_a_breakpoint_costs_no_instruction(target: BoardTarget) -> None:
+    plain = machine(GUEST, target.machine.engine.name, target.xlen)
+    plain.run()
+    target.insert_breakpoint(_symbol(target, "count"))
+    while _go(target) is not StopKind.EXIT:
+        target.step(0)
+    assert target.machine.retired == plain.retired
+    assert target.machine.instant == plain.instant
+    plain.close()
+
+
+@pytest.mark.parametrize("kind", list(WatchKind))
+def test_watchpoints_stop_before(target: BoardTarget, kind: WatchKind) -> None:
+    word = _symbol(target, "word")
+    target.insert_watchpoint(kind, word, 2)
+    values = []
+    for _ in range(4):
+        assert _go(target) is StopKind.WATCH
+        event = target.last_stop
+        assert (event.watch, event.address) == (kind, word)
+        values.append(int.from_bytes(target.read_memory(0, word, 4), "little"))
+    expected = {
+        WatchKind.WRITE: [0, 1, 2, 3],
+        WatchKind.READ: [1, 2, 3, 4],
+        WatchKind.ACCESS: [0, 1, 1, 2],
+    }
+    assert values == expected[kind]
+    target.remove_watchpoint(kind, word, 2)
+    assert _go(target) is StopKind.EXIT
+
+
+def test_a_watchpoint_beside_does_not_stop(target: BoardTarget) -> None:
+    target.insert_watchpoint(WatchKind.ACCESS, _symbol(target, "other"), 4)
+    assert _go(target) is StopKind.EXIT
+
+
+def test_steps(target: BoardTarget) -> None:
+    target.insert_breakpoint(_symbol(target, "count"))
+    assert _go(target) is StopKind.BREAKPOINT
+    target.clear_breakpoints()
+    target.insert_watchpoint(WatchKind.WRITE, _symbol(target, "word"), 4)
+    assert target.step(0).kind is StopKind.WATCH
+    assert target.step(0).kind is StopKind.STEP  # from the stop it goes on
+    target.resume({0: Action.STEP})
+    event = target.wait(5)
+    assert event is not None and event.kind is StopKind.STEP
+    target.clear_breakpoints()
+    assert _go(target) is StopKind.EXIT
+
+
+def test_interrupt_and_reset(target: BoardTarget) -> None:
+    loop = _symbol(target, "loop")
+    target.write_memory(0, loop, b"\x6f\x00\x00\x00")  # j .
+    stopped: list[bool] = []
+    target.on_stop(lambda: stopped.append(True))
+    target.resume(GO)
+    assert target.wait(0.05) is None and target.running
+    target.stop()
+    event = target.wait(1)
+    assert event is not None and event.kind is StopKind.INTERRUPT
+    time.sleep(0.05)
+    assert stopped == [True]
+    assert target.read_register(0, 32) == loop
+    target.stop()  # harmless now
+    target.reset()
+    assert target.read_register(0, 32) == 0x1000
+    assert _go(target) is StopKind.EXIT
+
+
+def test_the_guests_ebreak(target: BoardTarget) -> None:
+    target.write_memory(0, _symbol(target, "count"), b"\x02\x90")
+    target.on_output(lambda data: None)
+    assert _go(target) is StopKind.EBREAK
+    assert target.read_register(0, 32) == _symbol(target, "count")
+    target.on_output(None)
+
+
+def test_info(target: BoardTarget) -> None:
+    for topic in ("registers", "csr", "memory", "clint", "plic", "uart", "harts", "breakpoints"):
+        assert target.info(topic)
+    with pytest.raises(KeyError):
+        target.info("weather")
+
+
+def test_too_many_watchpoints(target: BoardTarget) -> None:
+    points = target.machine.watchpoints
+    points._points.extend((0, n + 1, 1) for n in range(MAX_WATCHPOINTS))
+    with pytest.raises(TooMany, match=str(MAX_WATCHPOINTS)):
+        target.insert_watchpoint(WatchKind.WRITE, 0x8000_0000, 4)
+    points._points.clear()
+
+
+def test_a_breakpoint_of_one_hart_does_not_hide_anothers() -> None:
+    guest = machine("_start: addi t0, t0, 1\nhere: addi t1, t1, 1\n j _start", "python", harts=2)
+    target = BoardTarget(guest)
+    here = _symbol(target, "here")
+    target.insert_breakpoint(here)
+    both = {0: Action.CONTINUE, 1: Action.CONTINUE}
+    seen = []
+    for _ in range(30_000 // 3 + 3):
+        target.resume(both)
+        event = target.wait(5)
+        assert event is not None
+        seen.append(event.hart)
+        if event.hart == 1:
+            break
+    assert seen[-1] == 1
+    assert guest.harts[0].x[6] in (len(seen) - 1, len(seen) - 2)
+    target.shut_down()
+    guest.close()
+
+
+def test_steps_are_fast() -> None:
+    guest = machine("_start: addi t0, t0, 1\n j _start", "python")
+    target = BoardTarget(guest)
+    target.step(0)
+    began = time.perf_counter()
+    for _ in range(2000):
+        target.step(0)
+    assert 2000 / (time.perf_counter() - began) > 5000
+    assert output(guest) == ""
+    guest.close()
