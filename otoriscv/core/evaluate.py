@@ -152,7 +152,8 @@ class Evaluator:
         if node.op == "pc":
             return f.pc & mask
         if isinstance(arg, str):
-            return signed(f.operands[arg] & 0xFFFF_FFFF, 32) & mask
+            number = f.operands[arg] & 0xFFFF_FFFF
+            return (signed(number, 32) if arg == "imm" else number) & mask
         assert isinstance(arg, int)
         return (f.params[arg] if node.op == "param" else arg) & mask
 

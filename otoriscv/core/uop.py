@@ -32,7 +32,7 @@ class OpInfo:
 OPS: Final[dict[str, OpInfo]] = {
     # -- values
     "const": OpInfo(True, "args (n): the bit pattern n"),
-    "operand": OpInfo(True, "args (slot): a decode-time number, sign-extended from 32 bits"),
+    "operand": OpInfo(True, "args (slot): a decode-time number; imm is sign-extended from 32 bits"),
     "pc": OpInfo(True, "the address of this instruction, XLEN bits"),
     "param": OpInfo(True, "args (index): a routine's parameter"),
     # -- integer arithmetic: operands and result of one width, modulo 2**width
