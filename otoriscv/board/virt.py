@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from otoriscv.board import memory_map as at
@@ -63,6 +63,8 @@ class VirtMachine(Machine):
         isa = config.isa
         if isa is None:
             isa = Isa.full(64 if config.image is None else config.image.xlen)
+        # Machine mode is made of CSRs (privileged spec, chapter 2), whatever --isa leaves out.
+        isa = replace(isa, extensions=isa.extensions | {"Zicsr"})
         boot = (at.BOOT_ROM.base, at.BOOT_ROM.size)
         own = [*config.ram, *config.rom]
         has_rom = not any(b < boot[0] + boot[1] and boot[0] < b + s for b, s in own)
