@@ -1,8 +1,8 @@
 """An engine, one hart and memory, without a board: what the tests of engines run programs in.
 
-Every engine of `otoriscv.jit.engines` takes part by being listed there. ``step`` stands beside them:
-the python engine one instruction at a time, which keeps nothing that was made from code, and so is
-the reference where code changes.
+Every engine of `otoriscv.jit.engines` takes part by being listed there. ``step`` is the python
+engine one instruction at a time: it keeps nothing that was made from code, and so is the reference
+where code changes.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class EngineBox:
         self.memory.on_code_write.append(self._memory_changed)
 
     def _engines(self) -> list[Engine]:
-        return [self.stepper] if self.main_engine is self.stepper else [self.main_engine, self.stepper]
+        both = [self.main_engine, self.stepper]
+        return both[1:] if both[0] is both[1] else both
 
     def _memory_changed(self, offset: int, length: int) -> None:
         for e in self._engines():
