@@ -155,8 +155,8 @@ def run_otoriscv(program: Program, options: Options) -> str:
         except subprocess.TimeoutExpired:
             return f"no end after {options.timeout:g} s"
         if done.returncode:
-            said = done.stderr.strip().splitlines()
-            return f"exit code {done.returncode}" + (f": {said[-1]}" if said else "")
+            said = [line for line in done.stderr.splitlines() if line.startswith("otoriscv:")]
+            return f"exit code {done.returncode}" + (f": {said[0]}" if said else "")
         if program.reference is None:
             return ""
         if not file.is_file():
