@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Final, TextIO
 
+from otoriscv.board.console_stdio import StdioConsole
 from otoriscv.board.crash import crash_report
 from otoriscv.board.expect import Expecter
 from otoriscv.board.log import Log, parse_range
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _MAX_CODE: Final = 255
+_PIPE_SECONDS: Final = 0.02
 _MET: Final = "expectation met"
 
 
@@ -162,6 +164,7 @@ class Session:
         """Run the guest to its end; resets go on."""
         machine = self.machine
         machine.on_flush.append(self._check_console)
+        self._await_input()
         while True:
             stop = machine.run()
             if stop.reason is StopReason.RESET:
@@ -169,6 +172,14 @@ class Session:
                 self.reset()
             elif stop.reason is not StopReason.REQUEST:
                 return stop
+
+    def _await_input(self) -> None:
+        """Piped-in input is there from the first instruction on, so that such runs repeat."""
+        console = self._console
+        deadline = time.monotonic() + _PIPE_SECONDS
+        if self.machine.clock.virtual and isinstance(console, StdioConsole):
+            while not console.ready and time.monotonic() < deadline:
+                time.sleep(0.001)
 
     def _check_console(self) -> None:
         if getattr(self._console, "broken", False):
