@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from otoriscv.board.hooks import Hooks
 from otoriscv.board.points import Breakpoints, Watchpoints
 from otoriscv.board.runner import Runner
 from otoriscv.board.scheduler import Scheduler
@@ -115,6 +116,7 @@ class Machine:
         self.events = Scheduler()
         self.breakpoints = Breakpoints(m, self.memory, self._breakpoint_changed)
         self.watchpoints = Watchpoints(m, self._watchpoints_changed)
+        self.hooks = Hooks(self)
         #: Called between slices: hand output over. The guest must not notice.
         self.on_flush: list[Callable[[], None]] = []
         #: Called at fixed instants (virtual clock) or between slices (host): input enters here.
@@ -336,6 +338,21 @@ class Machine:
             if stop is None:
                 stop = Stop(StopReason.STEPS, hart, self.harts[hart].pc)
             return stop
+
+    def step_range(self, hart: int, start: int, end: int) -> Stop:
+        """Step one hart until its pc is outside ``[start, end)``, once at least.
+
+        A breakpoint in the range stops it (after the first step), and so does a request.
+        """
+        stop = self.step(hart)
+        while stop.reason is StopReason.STEPS and start <= stop.pc < end:
+            if stop.pc in self.breakpoints:
+                return Stop(StopReason.BREAKPOINT, hart, stop.pc)
+            if self.m[MACHINE["stop"]] and self.take_request():
+                self.m[MACHINE["stop"]] = 0
+                return Stop(StopReason.REQUEST, hart, stop.pc)
+            stop = self.step(hart)
+        return stop
 
     def asleep(self, hart: int) -> bool:
         """Whether a hart waits in a wfi that nothing has ended yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from otoriscv.core.layout import (
@@ -18,7 +18,11 @@ from otoriscv.core.layout import (
 if TYPE_CHECKING:
     from otoriscv.core.memory import Memory
 
-__all__ = ["Breakpoints", "TooMany", "Watchpoints"]
+__all__ = ["DEBUGGER", "HOOKS", "Breakpoints", "TooMany", "Watchpoints"]
+
+#: Who wants a point: bits, so that a breakpoint can be both's.
+DEBUGGER: Final = 1
+HOOKS: Final = 2
 
 _NBREAK: Final = MACHINE["nbreakpoints"]
 _BREAK: Final = MACHINE["breakpoints"]
@@ -33,7 +37,8 @@ class TooMany(Exception):
 class Breakpoints:
     """A set of virtual addresses, mirrored in the machine struct and the line map.
 
-    *changed(address)* is called after each addition and removal.
+    *changed(address)* is called after each addition and removal. Each belongs to the debugger, to
+    the hooks, or to both; engines do not tell them apart. Iteration gives the debugger's.
     """
 
     def __init__(self, m: memoryview, memory: Memory, changed: Callable[[int], None]) -> None:
@@ -41,32 +46,43 @@ class Breakpoints:
         self._memory = memory
         self._changed = changed
         self._index: dict[int, int] = {}  # address -> its place in the table
+        self._owners: dict[int, int] = {}
         self._lines: dict[int, int] = {}  # line -> how many breakpoints are in it
 
     def __contains__(self, address: object) -> bool:
         return address in self._index
 
     def __iter__(self) -> Iterator[int]:
-        return iter(list(self._index))
+        return iter([address for address in self._index if self._owners[address] & DEBUGGER])
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def add(self, address: int) -> None:
+    def owners(self, address: int) -> int:
+        """Whose the breakpoint at *address* is: `DEBUGGER`, `HOOKS`, both or 0."""
+        return self._owners.get(address, 0)
+
+    def add(self, address: int, owner: int = DEBUGGER) -> None:
         """Add a breakpoint; twice the same is one. `TooMany` when the table is full."""
         if address in self._index:
+            self._owners[address] |= owner
             return
         count = len(self._index)
         if count == MAX_BREAKPOINTS:
             raise TooMany(f"there can be {MAX_BREAKPOINTS} breakpoints, and all are in use")
         self._m[_BREAK + count] = address
         self._index[address] = count
+        self._owners[address] = owner
         self._m[_NBREAK] = count + 1
         self._mark(address, 1)
         self._changed(address)
 
-    def remove(self, address: int) -> None:
-        """Remove a breakpoint; KeyError when there is none."""
+    def remove(self, address: int, owner: int = DEBUGGER) -> None:
+        """Remove a breakpoint of *owner*; KeyError when there is none at all."""
+        self._owners[address] &= ~owner
+        if self._owners[address]:
+            return
+        del self._owners[address]
         place = self._index.pop(address)
         last = len(self._index)
         if place != last:
@@ -78,7 +94,7 @@ class Breakpoints:
         self._changed(address)
 
     def clear(self) -> None:
-        """Remove them all."""
+        """Remove the debugger's."""
         for address in self:
             self.remove(address)
 
@@ -106,6 +122,7 @@ class Breakpoints:
 class Watchpoints:
     """Watched ranges: (address, length, kinds), kinds 1 for reads, 2 for writes, 3 for both.
 
+    Iteration, `remove`, `clear` and `hit` are about the debugger's; `set_hooked` about the others.
     *changed(reads, writes)* is called after each change with what is watched now.
     """
 
@@ -113,20 +130,20 @@ class Watchpoints:
         self._m = m
         self._changed = changed
         self._points: list[tuple[int, int, int]] = []
+        self._hooked: list[tuple[int, int, int]] = []
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         return iter(list(self._points))
 
     def __len__(self) -> int:
-        return len(self._points)
+        return len(self._points) + len(self._hooked)
 
     def add(self, address: int, length: int, kinds: int) -> None:
         """Watch a range; twice the same is one. `TooMany` when the table is full."""
         point = address, max(length, 1), kinds
         if point in self._points:
             return
-        if len(self._points) == MAX_WATCHPOINTS:
-            raise TooMany(f"there can be {MAX_WATCHPOINTS} watchpoints, and all are in use")
+        self._check(len(self) + 1)
         self._points.append(point)
         self._publish()
 
@@ -138,8 +155,19 @@ class Watchpoints:
             raise KeyError(f"no watchpoint at {address:#x}") from None
         self._publish()
 
+    def set_hooked(self, points: Sequence[tuple[int, int, int]]) -> None:
+        """The hooks' ranges, instead of those before."""
+        self._check(len(self._points) + len(points))
+        self._hooked = list(points)
+        self._publish()
+
+    @staticmethod
+    def _check(count: int) -> None:
+        if count > MAX_WATCHPOINTS:
+            raise TooMany(f"there can be {MAX_WATCHPOINTS} watchpoints, and all are in use")
+
     def clear(self) -> None:
-        """Remove them all."""
+        """Remove the debugger's."""
         if self._points:
             self._points.clear()
             self._publish()
@@ -157,11 +185,12 @@ class Watchpoints:
         return None
 
     def _publish(self) -> None:
-        for i, point in enumerate(self._points):
+        points = [*self._points, *self._hooked]
+        for i, point in enumerate(points):
             for k, word in enumerate(point):
                 self._m[_WATCH + i * WATCH_WORDS + k] = word
-        self._m[_NWATCH] = len(self._points)
+        self._m[_NWATCH] = len(points)
         kinds = 0
-        for _, _, kind in self._points:
+        for _, _, kind in points:
             kinds |= kind
         self._changed(bool(kinds & 1), bool(kinds & 2))

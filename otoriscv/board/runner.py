@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
+from otoriscv.board.points import HOOKS
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.core.layout import HART, MACHINE, Exit
 from otoriscv.core.poll import FAR
@@ -75,6 +76,8 @@ class Runner:
         # same for stops before a watched access: that one is done when the hart goes on.
         self._seen: dict[int, int] = {h.index: h.pc for h in self._harts}
         self._watched: dict[int, int] = {}
+        # Where hooks were called for an instruction that was not executed yet.
+        self._hooked: dict[int, int] = {}
 
     # -- counts
 
@@ -160,11 +163,16 @@ class Runner:
         q[_WAITING] = 0
         m[_SLICE_END] = m[_STEPS_END] + 1
         self._seen.pop(index, None)
+        hart = self._harts[index]
         try:
-            stop = self._exit(self._harts[index], self._step_one(self._harts[index]))
+            self._call_hooks(hart)
+            stop = self._exit(hart, self._step_one(hart))
+            if stop is None and self._watched.get(index) == q[_PC]:  # a hook saw it, now do it
+                stop = self._exit(hart, self._step_one(hart))
         except (GuestExit, GuestReset) as ending:
             stop = self._guest_ended(index, ending)
         finally:
+            q[_WATCH_SKIP] = 0
             self.settle()
         now = machine.instant
         machine.events.run_due(now)
@@ -219,7 +227,8 @@ class Runner:
         """Run one slice of *hart*, not stopping at what stopped it before."""
         machine, m = self._machine, self._m
         pc = hart.q[_PC]
-        past = self._seen.pop(hart.index, None) == pc and pc in machine.breakpoints
+        past = pc in (self._seen.pop(hart.index, None), self._hooked.get(hart.index))
+        past = past and pc in machine.breakpoints
         first: int = m[_STEPS_END]
         end = first + self._slice
         if virtual:
@@ -235,11 +244,17 @@ class Runner:
         end = max(end, first + 1)
         m[_SLICE_END] = end
         try:
-            if past or hart.index in self._watched:
-                code = self._step_one(hart)
-            elif machine.tracer is not None:
-                code = machine.tracer.step(hart)
+            if past or hart.index in self._watched or machine.tracer is not None:
+                self._call_hooks(hart)
+                if hart.q[_PC] != pc or m[_STOP]:
+                    return None
+                watched = hart.index in self._watched
+                if machine.tracer is None or watched:
+                    code = self._step_one(hart)
+                else:
+                    code = machine.tracer.step(hart)
             else:
+                self._hooked.pop(hart.index, None)
                 began = time.perf_counter()
                 code = machine.engine.run(hart)
                 if code == Exit.SLICE and end - first >= _SLICE_MIN:
@@ -259,6 +274,7 @@ class Runner:
     def _step_one(self, hart: Hart) -> int:
         """One step that no breakpoint stops, nor the watchpoint that was reported last."""
         q = hart.q
+        self._hooked.pop(hart.index, None)
         q[_WATCH_SKIP] = self._watched.pop(hart.index, None) == q[_PC]
         try:
             return self._machine.stepper.step(hart)
@@ -283,20 +299,36 @@ class Runner:
                 raise RuntimeError(f"the python engine cannot execute the code at {hart.pc:#x}")
             return self._exit(hart, code)
         if code == Exit.BREAKPOINT:
-            return self._stop(StopReason.BREAKPOINT, hart.index)
+            self._call_hooks(hart)
+            hooked = machine.breakpoints.owners(hart.q[_PC]) in (0, HOOKS)
+            return None if hooked else self._stop(StopReason.BREAKPOINT, hart.index)
         if code == Exit.WATCH:
-            return self._stop(
-                StopReason.WATCH,
-                hart.index,
-                address=hart.q[HART["exit_addr"]],
-                kind=hart.q[HART["exit_kind"]],
-            )
+            return self._watch(hart)
+        if code == Exit.TRAP:
+            machine.hooks.trapped(hart)
+            return None
         if code == Exit.EBREAK:
             return self._ebreak(hart)
         if code == Exit.CRASH:
             what = machine.describe_crash(hart)
             return self._stop(StopReason.CRASH, hart.index, message=what)
         raise RuntimeError(f"engine {machine.engine.name} returned {code}")
+
+    def _call_hooks(self, hart: Hart) -> None:
+        """Call the hooks of the instruction at pc, once before it is executed."""
+        pc = hart.q[_PC]
+        if self._machine.breakpoints.owners(pc) & HOOKS and self._hooked.get(hart.index) != pc:
+            self._hooked[hart.index] = pc
+            self._machine.hooks.executing(hart)
+
+    def _watch(self, hart: Hart) -> Stop | None:
+        """A watched access: the hooks are called, and it is reported to the debugger if its."""
+        q = hart.q
+        self._watched[hart.index] = q[_PC]
+        if self._machine.hooks.accessing(hart):
+            return None
+        address, kind = q[HART["exit_addr"]], q[HART["exit_kind"]]
+        return self._stop(StopReason.WATCH, hart.index, address=address, kind=kind)
 
     def _ebreak(self, hart: Hart) -> Stop | None:
         """An ebreak: semihosting, the debugger's, or the guest's own affair."""

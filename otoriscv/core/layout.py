@@ -20,7 +20,9 @@ PAGE: Final = 1 << PAGE_SHIFT
 
 LINE_CODE: Final = 1
 LINE_BREAK: Final = 2
+LINE_REGION: Final = 16  # a compiled region contains code of this line
 LINE_WATCH: Final = 4  # the board looks at a word in it (HTIF): a store there sets ``stop``
+LINE_CLEAN: Final = 8  # its page was not written since the last checkpoint
 
 TLB_ENTRIES: Final = 256
 TLB_BANKS: Final = 4
@@ -39,6 +41,11 @@ MAX_WATCHPOINTS: Final = 4096
 WATCH_WORDS: Final = 3  # address, length, kinds (1 read, 2 write)
 UART_RING: Final = 0x1_0000  # bytes of the console output ring
 
+REGION_WORDS: Final = 4
+MAX_REGIONS: Final = 2048
+MAX_REGION_ENTRIES: Final = 8192
+SAMPLES: Final = 1024  # of the pc
+
 SINK: Final = 32  # x[SINK]: where run-time writes to x0 go
 
 
@@ -54,6 +61,7 @@ class Exit:
     WATCH: Final = 6
     EBREAK: Final = 7
     CRASH: Final = 8
+    TRAP: Final = 9
 
 
 def _slots(*fields: str | tuple[str, int]) -> tuple[dict[str, int], int]:
@@ -78,6 +86,9 @@ HART, HART_FIELDS_END = _slots(
     "exit_code",
     "exit_addr",
     "exit_kind",
+    "exit_access",  # where a watched access begins, its size
+    "exit_size",
+    "exit_value",  # what a watched store would write
     "waiting",  # in wfi
     "res_valid",  # LR/SC reservation
     "res_addr",
@@ -129,6 +140,7 @@ HART, HART_FIELDS_END = _slots(
 PRIVATE: Final = 0x7F0
 HART["table"] = PRIVATE  # the interpreter's handler table
 HART["exact_table"] = PRIVATE + 1  # the same, one instruction at a time
+HART["region_handlers"] = PRIVATE + 2  # u16 per region entry: the instruction's own handler
 HART["tlb"] = 0x800
 
 #: Slot numbers in the machine struct.
@@ -142,6 +154,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "time_delta",
     "clock_host",
     "ebreak_exits",
+    "trap_exits",  # leave behind each trap
     "code_writes",  # bumped by native stores into code
     "pool",  # arena offset of the decoded entries
     "mem_end",
@@ -160,6 +173,10 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "traps",
     "interrupts",
     "invalidations",
+    "sample_every",  # steps between two samples of the pc, 0: none
+    "samples",  # how many were taken; the last `SAMPLES` are kept
+    "nregions",
+    "region_steps",  # instructions retired in compiled regions
     ("scratch", 16),  # a page-crossing instruction is decoded here
     ("host_time", 2),  # struct timespec for the native clock
     "host_clock_fn",
@@ -168,10 +185,16 @@ MACHINE, MACHINE_FIELDS_END = _slots(
 MACHINE["watchpoints"] = 0x1000
 MACHINE["breakpoints"] = 0x8000
 MACHINE["uart_ring"] = 0x1_8000  # UART_RING bytes
+MACHINE["regions"] = 0x1_A000  # REGION_WORDS each: arena start and end, first entry, entries
+MACHINE["region_entries"] = 0x1_C000  # arena offsets of the decoded entries that enter regions
+MACHINE["sample_ring"] = 0x1_E000
 assert MACHINE_FIELDS_END <= 0x1000
 assert MACHINE["watchpoints"] + MAX_WATCHPOINTS * WATCH_WORDS <= MACHINE["breakpoints"]
 assert MACHINE["breakpoints"] + MAX_BREAKPOINTS <= MACHINE["uart_ring"]
-assert MACHINE["uart_ring"] * 8 + UART_RING <= MACHINE_SIZE
+assert MACHINE["uart_ring"] * 8 + UART_RING <= MACHINE["regions"] * 8
+assert MACHINE["regions"] + MAX_REGIONS * REGION_WORDS <= MACHINE["region_entries"]
+assert MACHINE["region_entries"] + MAX_REGION_ENTRIES <= MACHINE["sample_ring"]
+assert (MACHINE["sample_ring"] + SAMPLES) * 8 <= MACHINE_SIZE
 assert HART_FIELDS_END <= PRIVATE
 assert HART["tlb"] * 8 + TLB_BANKS * TLB_KINDS * TLB_ENTRIES * 16 <= HART_SIZE
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from otoriscv.core.layout import (
     HART_SIZE,
+    LINE_CLEAN,
     LINE_SHIFT,
     LINES,
     MACHINE,
@@ -31,6 +32,11 @@ __all__ = ["MEMORY_LIMIT", "Arena", "Memory", "MemoryHole", "Range"]
 MEMORY_LIMIT: Final = ((MEM - LINES) << LINE_SHIFT) - MEM
 _MAP_NORESERVE: Final = 0x4000
 _RANGES: Final = MACHINE["ranges"]
+_PAGE_LINES: Final = PAGE >> LINE_SHIFT
+#: Translations of line bytes.
+_WITH_CLEAN: Final = bytes(n | LINE_CLEAN for n in range(256))
+_WITHOUT_CLEAN: Final = bytes(n & ~LINE_CLEAN for n in range(256))
+_IS_DIRTY: Final = bytes(not n & LINE_CLEAN for n in range(256))
 
 
 class MemoryHole(Exception):
@@ -248,13 +254,19 @@ class Memory:
         self.written(offset, n)
 
     def written(self, offset: int, length: int) -> None:
-        """Arena bytes were changed: forget what was made from code in them."""
+        """Arena bytes were changed: they are not clean; forget what was made from code in them."""
         if length <= 0:
             return
         first, last = offset >> LINE_SHIFT, (offset + length - 1) >> LINE_SHIFT
         flags = bytes(self.arena.view8[LINES + first : LINES + last + 1])
         if not any(flags):
             return
+        others = flags.translate(_WITHOUT_CLEAN)
+        if others != flags:
+            self._set_dirty(first, last)
+            flags = others
+            if not any(flags):
+                return
         if self.arena.pool:
             self._forget_entries(offset, length, first, flags)
         machine = self.arena.machine
@@ -262,6 +274,30 @@ class Memory:
         machine[MACHINE["invalidations"]] += 1
         for listener in self.on_code_write:
             listener(offset, length)
+
+    def _set_dirty(self, first: int, last: int) -> None:
+        """The pages of these lines are not clean any more."""
+        start, end = LINES + (first & -_PAGE_LINES), LINES + (last | _PAGE_LINES - 1) + 1
+        view = self.arena.view8
+        view[start:end] = bytes(view[start:end]).translate(_WITHOUT_CLEAN)
+
+    # -- which pages were written
+
+    def set_clean(self) -> None:
+        """A checkpoint: every page is clean from now on."""
+        view = self.arena.view8
+        start, end = LINES + (MEM >> LINE_SHIFT), LINES + (self._end >> LINE_SHIFT)
+        view[start:end] = bytes(view[start:end]).translate(_WITH_CLEAN)
+
+    def dirty_pages(self) -> list[int]:
+        """Arena offsets of the pages written since `set_clean`."""
+        start, end = LINES + (MEM >> LINE_SHIFT), LINES + (self._end >> LINE_SHIFT)
+        first_lines = bytes(self.arena.view8[start:end:_PAGE_LINES]).translate(_IS_DIRTY)
+        found, at = [], first_lines.find(1)
+        while at >= 0:
+            found.append(MEM + (at << PAGE_SHIFT))
+            at = first_lines.find(1, at + 1)
+        return found
 
     def _forget_entries(self, offset: int, length: int, first: int, flags: bytes) -> None:
         """Zero the decoded entries that overlap the written bytes, line by flagged line."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.layout import Exit
+from otoriscv.core.layout import SAMPLES, Exit
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.routine import routine
 from otoriscv.core.trap import INTERRUPT
@@ -77,6 +77,8 @@ def poll(b: Builder) -> None:
     cause = b.call("pick_interrupt")
     with b.if_(cause.ne(0)):
         b.set("pc", b.call("trap_enter", b.get("pc"), cause, 0))
+        with b.if_(b.get_m("trap_exits").ne(0)):
+            b.ret(Exit.TRAP)
     _refill(b, now, due)
     b.ret(0)
 
@@ -84,6 +86,12 @@ def poll(b: Builder) -> None:
 def _refill(b: Builder, now: Value, due: Value) -> None:
     """The budget reaches to the slice's end, or to the step at which MTIP rises."""
     end = b.var(b.get_m("slice_end"))
+    every = b.get_m("sample_every")
+    with b.if_(every.ne(0)):
+        taken = b.get_m("samples")
+        b.set_m("sample_ring", b.get("pc"), taken & (SAMPLES - 1))
+        b.set_m("samples", taken + 1)
+        end.value = (now + every).ltu(end.value).select(now + every, end.value)
     with b.if_(due.eq(0) & b.get_m("clock_host").eq(0)):
         ticks = b.get("mtimecmp") - b.get_m("time_delta")
         with b.if_(ticks.ltu(FAR)):

@@ -12,14 +12,17 @@ from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import (
     HART,
     LINE_BREAK,
+    LINE_CLEAN,
     LINE_CODE,
     LINE_SHIFT,
     LINE_WATCH,
+    LINE_REGION,
     LINES,
     MEM,
     PAGE,
     PAGE_SHIFT,
     RANGE_WORDS,
+    REGION_WORDS,
     TLB_ENTRIES,
     TLB_R,
     TLB_W,
@@ -107,11 +110,14 @@ def _trap(b: Builder, cause: int | Value, tval: Value) -> None:
     b.ret(TRAP)
 
 
-def _watch(b: Builder, address: Value, size: Value, kinds: Value) -> None:
+def _watch(b: Builder, address: Value, size: Value, kinds: Value, value: Value | int = 0) -> None:
     with (
         b.if_(b.get_m("nwatchpoints").ne(0) & b.get("watch_skip").eq(0)),
         b.if_(b.call("watched", address, size, kinds).ne(0)),
     ):
+        b.set("exit_access", address)
+        b.set("exit_size", size)
+        b.set("exit_value", value)
         b.ret(LEAVE + Exit.WATCH)
 
 
@@ -151,7 +157,7 @@ def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
     misaligned = (address & (size - 1)).ne(0)
     with b.if_(misaligned & b.get("misaligned_trap").ne(0)):
         _trap(b, CAUSE.STORE_MISALIGNED, address)
-    _watch(b, address, size, b.const(WRITES, 64))
+    _watch(b, address, size, b.const(WRITES, 64), value.zext(64))
     with b.if_(misaligned):
         b.ret(b.call("store_pieces", address, value, size))
     place = b.call("translate", address, TLB_W)
@@ -228,8 +234,36 @@ def poke(b: Builder, offset: Value, value: Value, size: Value) -> None:
     flags = b.aload((offset >> LINE_SHIFT) + LINES, 8)
     with b.if_((flags & LINE_WATCH).ne(0)):
         b.set_m("stop", 1)
+    with b.if_((flags & LINE_CLEAN).ne(0)):
+        b.call("page_written", offset)
     with b.if_((flags & (LINE_CODE | LINE_BREAK)).ne(0)):
         b.call("code_written", offset, size)
+
+
+@routine(1)
+def page_written(b: Builder, offset: Value) -> None:
+    """The first store to a page since the checkpoint: none of its lines is clean now."""
+    lines = (offset >> PAGE_SHIFT << (PAGE_SHIFT - LINE_SHIFT)) + LINES
+    with b.repeat(PAGE >> LINE_SHIFT >> 3) as n:
+        at = lines + (n << 3)
+        b.astore(at, b.aload(at, 64) & ~(LINE_CLEAN * 0x0101_0101_0101_0101))
+
+
+@routine(2)
+def drop_regions(b: Builder, offset: Value, size: Value) -> None:
+    """Bytes of a line with compiled code were written: no region that contains them is entered
+    again. Their decoded entries are decoded anew; the engine frees what it finds dropped."""
+    with b.repeat(b.get_m("nregions")) as n:
+        row = n * REGION_WORDS
+        start, end = b.get_m("regions", row), b.get_m("regions", row + 1)
+        with b.if_((offset + size - start - 1).ltu(end - start + size - 1)):
+            first = b.get_m("regions", row + 2)
+            with b.repeat(b.get_m("regions", row + 3)) as k:
+                entry = b.get_m("region_entries", first + k)
+                b.astore(entry, b.const(0, 64))
+                b.astore(entry + 8, b.const(0, 64))
+            b.set_m("regions", 0, row)
+            b.set_m("regions", 0, row + 1)
 
 
 @routine(2)
@@ -244,5 +278,7 @@ def code_written(b: Builder, offset: Value, size: Value) -> None:
         entry = pool + (inside << 3) + ((inside >> PAGE_SHIFT) << 6)
         with b.repeat((offset + size + 1 - start) & -2) as n:  # two words a halfword
             b.astore(entry + (n << 3), b.const(0, 64))
+    with b.if_((b.aload((offset >> 6) + LINES, 8) & LINE_REGION).ne(0)):
+        b.call("drop_regions", offset, size)
     b.set_m("code_writes", b.get_m("code_writes") + 1)
     b.set_m("invalidations", b.get_m("invalidations") + 1)

@@ -41,8 +41,9 @@ def epc_mask(b: Builder) -> Value:
 def trap_enter(b: Builder, pc: Value, cause: Value, tval: Value) -> None:
     """Take a trap at *pc*; the result is the address of its handler.
 
-    An exception costs a step. ``exit_code`` becomes CRASH, and nothing else changes, when the
-    handler in M-mode traps on its own first instruction: it would do so for ever.
+    An exception costs a step. ``exit_code`` becomes TRAP when somebody wants to see traps. It
+    becomes CRASH, and nothing else changes, when the handler in M-mode traps on its own first
+    instruction: it would do so for ever.
     """
     interrupt = cause.bit(63)
     priv = b.get("priv")
@@ -57,6 +58,8 @@ def trap_enter(b: Builder, pc: Value, cause: Value, tval: Value) -> None:
         with b.if_(again & at_handler):
             b.set("exit_code", Exit.CRASH)
             b.ret(pc)
+    with b.if_(b.get_m("trap_exits").ne(0)):
+        b.set("exit_code", Exit.TRAP)
     code = cause & 63
     flagged = code | (cause >> 63 << (b.xlen - 1))
     b.set("res_valid", 0)

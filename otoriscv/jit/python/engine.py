@@ -307,8 +307,8 @@ class PythonEngine:
     def take_trap(self, h: Any) -> tuple[int, int]:
         """Take the exception in trap_cause and trap_tval at the committed pc."""
         h[_PC] = self._space["trap_enter"](h, h[_PC], h[_CAUSE], h[_TVAL])
-        if h[_EXIT] == Exit.CRASH:
-            raise _Exited(Exit.CRASH)
+        if h[_EXIT]:
+            raise _Exited(h[_EXIT])
         return h[_PC], h[_BUDGET]
 
     def _trap(self, h: Any, n: int, cause: int, tval: int) -> None:
