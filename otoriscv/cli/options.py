@@ -18,7 +18,7 @@ from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.cli.errors import UsageError
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import MAX_HARTS
-from otoriscv.jit.engines import ENGINES
+from otoriscv.jit.engines import ENGINES, choose
 
 __all__ = ["Setup", "add_machine_options", "make_machine", "note"]
 
@@ -214,6 +214,9 @@ def make_machine(
         arguments=args.arguments,
         semihosting_dir=args.semihosting_dir,
     )
+    chosen, why = choose(args.engine)
+    if why:
+        note(f"using the {chosen} engine: {why}")
     # The machine is made first, so that an error in it does not leave a terminal in raw mode.
     try:
         machine = VirtMachine(config, NullConsole())
