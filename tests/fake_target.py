@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from otoriscv.gdbstub.target import (
     Action,
+    Actions,
     MemoryFault,
+    MemoryRegion,
     RegisterInfo,
+    StepRange,
     StopEvent,
     StopKind,
     WatchKind,
@@ -56,6 +59,7 @@ class FakeTarget:
         self.image = bytes(SIZE)
         self.values: list[dict[int, int]] = []
         self.breakpoints: set[int] = set()
+        self.programs: dict[int, tuple[tuple[bytes, ...], tuple[bytes, ...]]] = {}
         self.watchpoints: set[tuple[WatchKind, int, int]] = set()
         self.attached = False
         self.kills = 0
@@ -114,9 +118,15 @@ class FakeTarget:
             raise MemoryFault(address, f"no memory at {address:#x}")
         self.memory[at : at + len(data)] = data
 
-    def insert_breakpoint(self, address: int) -> None:
+    def memory_map(self) -> Sequence[MemoryRegion]:
+        return [MemoryRegion(0x1000, 0x1000, "device", "thing"), MemoryRegion(BASE, SIZE, "ram")]
+
+    def insert_breakpoint(
+        self, address: int, conditions: Sequence[bytes] = (), commands: Sequence[bytes] = ()
+    ) -> None:
         self.inserted += 1
         self.breakpoints.add(address)
+        self.programs[address] = tuple(conditions), tuple(commands)
 
     def remove_breakpoint(self, address: int) -> None:
         self.breakpoints.remove(address)
@@ -131,7 +141,7 @@ class FakeTarget:
         self.breakpoints.clear()
         self.watchpoints.clear()
 
-    def resume(self, actions: Mapping[int, Action]) -> None:
+    def resume(self, actions: Actions) -> None:
         assert not self.running
         self._stop.clear()
         self._stopped.clear()
@@ -180,13 +190,16 @@ class FakeTarget:
 
     # Within.
 
-    def _run(self, actions: dict[int, Action]) -> None:
+    def _run(self, actions: Actions) -> None:
         event: StopEvent | None = None
         first = True
         while event is None:
             for hart, action in sorted(actions.items()):
                 event = self._execute(hart, first=first, breakpoints=True)
-                if event is None and action is Action.STEP:
+                if event is None and isinstance(action, StepRange):
+                    if not action.start <= self.values[hart][_PC] < action.end:
+                        event = StopEvent(StopKind.STEP, hart)
+                elif event is None and action is Action.STEP:
                     event = StopEvent(StopKind.STEP, hart)
                 if event is not None:
                     break

@@ -225,7 +225,7 @@ def test_a_trap_handler(box: Box) -> None:
     gdb.run_cli("advance " + at("handler-last"))
     assert gdb.integer("cause") == 11
     gdb.cli("set $mepc = $mepc")
-    assert gdb.integer("$mcause") == 11
+    assert gdb.integer("$mcause + 0") == 11
     assert gdb.integer("(unsigned long)$mepc") == gdb.integer("epc")  # it moved over the ecall
     assert gdb.integer("(unsigned long)$mtvec") == gdb.integer("(unsigned long)&handler")
     assert gdb.go("-exec-next").function == "handler"
@@ -334,6 +334,72 @@ def test_reconnecting(box: Box) -> None:
     gdb.connect(*box.server.address, extended=True)
     assert gdb.integer("$pc") == pc
     assert gdb.go().function == "leaf"
+
+
+def test_conditions_are_evaluated_by_the_machine(box: Box) -> None:
+    gdb = box.gdb
+    gdb.cli("set breakpoint condition-evaluation target")
+    gdb.breakpoint("leaf", "-c", '"n == 7 && g > 3 && first.next->b == 40"')
+    start = len(gdb.log)
+    stop = gdb.go()
+    assert stop.function == "leaf"
+    assert (gdb.integer("n"), gdb.integer("g")) == (7, 4)
+    assert "1 time" in gdb.cli("info breakpoints")
+    assert gdb.go().function == "leaf"
+    assert (gdb.integer("n"), gdb.integer("g")) == (7, 5)
+    gdb.cli("delete")
+    assert "condition-evaluation" not in gdb.text(start)
+
+
+def test_dprintf_is_printed_by_the_machine(box: Box) -> None:
+    gdb = box.gdb
+    gdb.cli("set dprintf-style agent")
+    gdb.cli(f'dprintf {at("f-last")},"n=%d sum=%d\\n", n, sum')
+    gdb.cli(f'dprintf {at("factorial-bottom")},"bottom\\n"')
+    gdb.breakpoint("finish")
+    start = len(gdb.log)
+    assert gdb.go().function == "finish"
+    said = gdb.text(start)
+    assert "n=3 sum=45" in said, said
+    assert "n=19 sum=" in said
+    assert said.count("bottom") == 1
+    gdb.cli("set dprintf-style gdb")
+
+
+def test_range_stepping_is_done_by_the_machine(box: Box) -> None:
+    gdb = box.gdb
+    gdb.cli("set var running = 2")
+    gdb.breakpoint("spin", "-t")
+    gdb.go()
+    gdb.cli("set debug remote 1")
+    start = len(gdb.log)
+    gdb.breakpoint(at("main-spin"), "-t")
+    gdb.go("-exec-next")
+    text = gdb.text(start)
+    gdb.cli("set debug remote 0")
+    assert "vCont;r" in text
+
+
+def test_find_compare_sections_and_devices(box: Box) -> None:
+    gdb = box.gdb
+    assert "matched" in gdb.cli("compare-sections .text")
+    assert "MIS-MATCHED" not in gdb.cli("compare-sections .text")
+    found = gdb.cli("find /w &first, &first + 1, 20")
+    assert "1 pattern found" in found
+    with pytest.raises(GdbError, match="Cannot access memory"):
+        gdb.evaluate("*(char *)0x10000000")  # the UART: reading it would take a character
+    assert "80000000" in gdb.cli("info mem")
+
+
+def test_flags_and_the_privilege(box: Box) -> None:
+    gdb = box.gdb
+    assert gdb.evaluate("$priv") == "M"
+    assert "MPP=" in gdb.evaluate("$mstatus")
+    gdb.cli("set $mstatus = (unsigned long)0x1888")
+    assert {"MIE", "MPIE", "MPP=M"} <= set(gdb.evaluate("$mstatus").split())
+    assert gdb.integer("$mstatus & 8") == 8
+    gdb.cli("set $mcause = (unsigned long)11")
+    assert "Environment_call_from_M" in gdb.evaluate("$mcause")
 
 
 @pytest.fixture(params=ENGINES)

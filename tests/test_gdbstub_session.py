@@ -101,7 +101,7 @@ def test_features(client: RspClient) -> None:
         (b"Hg0", b"OK"),
         (b"Hc-1", b"OK"),
         (b"Hgp1.1", b"OK"),
-        (b"vCont?", b"vCont;c;C;s;S;t"),
+        (b"vCont?", b"vCont;c;C;s;S;t;r"),
         (b"Z9,80000000,4", b""),
         (b"vFile:open:1,2,3", b"F-1,2"),
         (b"!", b"OK"),

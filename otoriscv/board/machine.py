@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from otoriscv.board.hooks import Hooks
-from otoriscv.board.points import Breakpoints, Watchpoints
+from otoriscv.board.points import DEBUGGER, Breakpoints, Watchpoints
 from otoriscv.board.runner import Runner
 from otoriscv.board.scheduler import Scheduler
 from otoriscv.board.stops import Stop, StopReason
@@ -123,6 +123,8 @@ class Machine:
         self.on_pump: list[Callable[[], None]] = []
         #: Called when ``stop`` was set without a request: a watched word was written (HTIF).
         self.on_look: list[Callable[[], None]] = []
+        #: Whether a hart stops at the breakpoint where it is (conditions).
+        self.stops_at_breakpoint: Callable[[Hart], bool] = lambda hart: True
         #: Called by `reset` after everything else: loads the images.
         self.on_reset: list[Callable[[], None]] = []
         self.semihosting: Semihosting | None = None
@@ -346,7 +348,8 @@ class Machine:
         """
         stop = self.step(hart)
         while stop.reason is StopReason.STEPS and start <= stop.pc < end:
-            if stop.pc in self.breakpoints:
+            mine = self.breakpoints.owners(stop.pc) & DEBUGGER
+            if mine and self.stops_at_breakpoint(self.harts[hart]):
                 return Stop(StopReason.BREAKPOINT, hart, stop.pc)
             if self.m[MACHINE["stop"]] and self.take_request():
                 self.m[MACHINE["stop"]] = 0

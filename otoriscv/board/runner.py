@@ -300,8 +300,12 @@ class Runner:
             return self._exit(hart, code)
         if code == Exit.BREAKPOINT:
             self._call_hooks(hart)
-            hooked = machine.breakpoints.owners(hart.q[_PC]) in (0, HOOKS)
-            return None if hooked else self._stop(StopReason.BREAKPOINT, hart.index)
+            if machine.breakpoints.owners(hart.q[_PC]) in (0, HOOKS):
+                return None
+            if not machine.stops_at_breakpoint(hart):  # its condition is false
+                self._seen[hart.index] = hart.q[_PC]
+                return None
+            return self._stop(StopReason.BREAKPOINT, hart.index)
         if code == Exit.WATCH:
             return self._watch(hart)
         if code == Exit.TRAP:

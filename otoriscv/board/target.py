@@ -10,17 +10,22 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from otoriscv.board.breakpoint_programs import BreakpointPrograms
 from otoriscv.board.info import ABI_NAMES, TOPICS
+from otoriscv.board.regions import memory_regions
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.core.csr import existing
 from otoriscv.core.memory import MemoryHole
 from otoriscv.gdbstub.target import (
     Action,
+    Actions,
     MemoryFault,
+    MemoryRegion,
     RegisterInfo,
+    StepRange,
     StopEvent,
     StopKind,
     WatchKind,
@@ -88,7 +93,7 @@ class BoardTarget:
         self._on_kill = on_kill
         self._on_reset = on_reset
         self._changed = threading.Condition()
-        self._actions: dict[int, Action] | None = None
+        self._actions: Actions | None = None
         self._running = False
         self._failure: BaseException | None = None
         self._last = StopEvent(StopKind.STEP)
@@ -97,6 +102,8 @@ class BoardTarget:
         self._on_stop: list[Callable[[], None]] = []
         self._output: Callable[[bytes], None] | None = None
         machine.hub.listeners.append(self._heard)
+        self.programs = BreakpointPrograms(machine, self._heard)
+        machine.stops_at_breakpoint = self.programs.stops
 
     # -- what it is
 
@@ -175,14 +182,21 @@ class BoardTarget:
                 bad = address + self.machine.memory.available(address, len(data))
                 raise MemoryFault(bad, str(hole)) from None
 
+    def memory_map(self) -> Sequence[MemoryRegion]:
+        return memory_regions(self.machine)
+
     # -- breakpoints
 
-    def insert_breakpoint(self, address: int) -> None:
+    def insert_breakpoint(
+        self, address: int, conditions: Sequence[bytes] = (), commands: Sequence[bytes] = ()
+    ) -> None:
         with self.machine.lock:
+            self.programs.put(address, conditions, commands)
             self.machine.breakpoints.add(address)
 
     def remove_breakpoint(self, address: int) -> None:
         with self.machine.lock:
+            self.programs.remove(address)
             if address in self.machine.breakpoints:
                 self.machine.breakpoints.remove(address)
 
@@ -196,12 +210,13 @@ class BoardTarget:
 
     def clear_breakpoints(self) -> None:
         with self.machine.lock:
+            self.programs.clear()
             self.machine.breakpoints.clear()
             self.machine.watchpoints.clear()
 
     # -- running
 
-    def resume(self, actions: Mapping[int, Action]) -> None:
+    def resume(self, actions: Actions) -> None:
         with self._changed:
             if self._running:
                 raise RuntimeError("the machine is running already")
@@ -275,7 +290,7 @@ class BoardTarget:
         self._closing = True
         self.machine.request_stop()
 
-    def _run(self, actions: Mapping[int, Action]) -> None:
+    def _run(self, actions: Actions) -> None:
         event = StopEvent(StopKind.CRASH, message="the emulator failed")
         failure: BaseException | None = None
         try:
@@ -291,16 +306,19 @@ class BoardTarget:
         for callback in self._on_stop:
             callback()
 
-    def _until_stop(self, actions: Mapping[int, Action]) -> Stop:
+    def _until_stop(self, actions: Actions) -> Stop:
         machine = self.machine
-        stepping = [hart for hart, action in actions.items() if action is Action.STEP]
+        stepping = [hart for hart, action in actions.items() if action is not Action.CONTINUE]
         if stepping:
             hart = stepping[0]
+            action = actions[hart]
             others = [h for h in actions if h != hart]
             while others and machine.asleep(hart):  # it steps when something wakes it
                 stop = machine.run(steps=_WAIT_STEPS, only=[*others, hart])
                 if stop.reason is not StopReason.STEPS:
                     return stop
+            if isinstance(action, StepRange):
+                return machine.step_range(hart, action.start, action.end)
             return machine.step(hart)
         only = list(actions) if len(actions) < self.harts else None
         while True:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from otoriscv.gdbstub.target import StopEvent, Target, WatchKind
 
-__all__ = ["BreakpointTable", "Watchpoint"]
+__all__ = ["BreakpointTable", "Programs", "Watchpoint"]
 
 _WIDEST_ACCESS = 16  # bytes that one instruction may touch, starting below a watchpoint
 _STOPPED_BY = {
@@ -29,26 +29,36 @@ class Watchpoint(NamedTuple):
     length: int
 
 
+class Programs(NamedTuple):
+    """What the machine does itself at a breakpoint, in agent bytecode."""
+
+    conditions: tuple[bytes, ...] = ()
+    commands: tuple[bytes, ...] = ()
+
+
 class BreakpointTable:
     """What one client wants, and what of it the machine has."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self.software: set[int] = set()
-        self.hardware: set[int] = set()
+        self.software: dict[int, Programs] = {}
+        self.hardware: dict[int, Programs] = {}
         self.watchpoints: set[Watchpoint] = set()
-        self._breakpoints_in: set[int] = set()
+        self._breakpoints_in: dict[int, Programs] = {}
         self._watchpoints_in: set[Watchpoint] = set()
 
     def install(self) -> None:
         """Make the machine stop at what is wanted and nowhere else."""
         wanted = self.software | self.hardware
-        for address in self._breakpoints_in - wanted:
+        for address in self.software.keys() & self.hardware.keys():
+            wanted[address] = Programs()  # one of them may want every stop: the client decides
+        for address in self._breakpoints_in.keys() - wanted.keys():
             self._target.remove_breakpoint(address)
-            self._breakpoints_in.discard(address)
-        for address in wanted - self._breakpoints_in:
-            self._target.insert_breakpoint(address)
-            self._breakpoints_in.add(address)
+            del self._breakpoints_in[address]
+        for address, programs in wanted.items():
+            if self._breakpoints_in.get(address) != programs:
+                self._target.insert_breakpoint(address, *programs)
+                self._breakpoints_in[address] = programs
         self.install_watchpoints()
 
     def install_watchpoints(self) -> None:

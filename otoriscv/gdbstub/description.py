@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from xml.sax.saxutils import quoteattr
 
+from otoriscv.gdbstub.register_types import csr_type, type_definitions
 from otoriscv.gdbstub.target import RegisterInfo
 
 __all__ = ["FP", "PC", "SP", "target_xml"]
@@ -39,7 +40,9 @@ def target_xml(xlen: int, registers: Sequence[RegisterInfo]) -> bytes:
         parts.append(f'<feature name="org.gnu.gdb.riscv.{group}">\n')
         if group == "fpu" and any(register.bits == 64 for register in feature):
             parts.append(_DOUBLE + "\n")
-        parts.extend(_register_xml(register) for register in feature)
+        if group in ("csr", "virtual"):
+            parts.append(type_definitions([register.name for register in feature], xlen))
+        parts.extend(_register_xml(register, xlen) for register in feature)
         parts.append("</feature>\n")
     parts.append("</target>\n")
     return "".join(parts).encode()
@@ -49,10 +52,10 @@ def _feature_order(register: RegisterInfo) -> tuple[int, int]:
     return ("cpu", "fpu", "csr", "virtual").index(register.group), register.number
 
 
-def _register_xml(register: RegisterInfo) -> str:
+def _register_xml(register: RegisterInfo, xlen: int) -> str:
     attributes = (
         f'<reg name={quoteattr(register.name)} bitsize="{register.bits}" '
-        f'regnum="{register.number}" type="{_type(register)}"'
+        f'regnum="{register.number}" type="{_type(register, xlen)}"'
     )
     if register.group == "csr":
         # A call from gdb saves and restores registers, which must not write CSRs back.
@@ -60,11 +63,13 @@ def _register_xml(register: RegisterInfo) -> str:
     return attributes + "/>\n"
 
 
-def _type(register: RegisterInfo) -> str:
+def _type(register: RegisterInfo, xlen: int) -> str:
     if register.group == "cpu":
         if register.number in _CODE_POINTERS:
             return "code_ptr"
         return "data_ptr" if register.number in _DATA_POINTERS else "int"
     if register.group == "fpu" and 33 <= register.number < 65:
         return "riscv_double" if register.bits == 64 else "ieee_single"
+    if register.bits == xlen:
+        return csr_type(register.name, xlen)
     return "int"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from otoriscv.gdbstub import commands
 from otoriscv.gdbstub.breakpoints import BreakpointTable
@@ -14,6 +14,7 @@ from otoriscv.gdbstub.packets import MAX_PACKET, Parser, Wire, compress, frame
 from otoriscv.gdbstub.stopreply import stop_reply
 from otoriscv.gdbstub.target import (
     Action,
+    Actions,
     MemoryFault,
     RegisterInfo,
     StopEvent,
@@ -61,6 +62,7 @@ class Session:
         self.killed = False  # the guest was killed and waits for R or vRun
         self.finished = False  # nothing more to say: close the connection
         self.no_ack = False
+        self.lldb = False  # the client turned out to be LLDB
         self.mask = (1 << target.xlen) - 1
         self._send = send
         self._parser = Parser()
@@ -141,7 +143,7 @@ class Session:
         for at in range(0, len(text), _OUTPUT_CHUNK):
             self.reply(b"O" + text[at : at + _OUTPUT_CHUNK].hex().encode())
 
-    def resume(self, actions: Mapping[int, Action]) -> bytes | None:
+    def resume(self, actions: Actions) -> bytes | None:
         """Run the machine; the stop reply when that is known at once."""
         if self.ended:
             return self.last_stop_reply()

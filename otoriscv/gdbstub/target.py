@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["Action", "MemoryFault", "RegisterInfo", "StopEvent", "StopKind", "Target", "WatchKind"]
+__all__ = [
+    "Action",
+    "Actions",
+    "MemoryFault",
+    "MemoryRegion",
+    "RegisterInfo",
+    "StepRange",
+    "StopEvent",
+    "StopKind",
+    "Target",
+    "WatchKind",
+]
 
 
 class MemoryFault(Exception):
@@ -43,6 +54,26 @@ class Action(Enum):
 
     CONTINUE = "c"
     STEP = "s"
+
+
+class StepRange(NamedTuple):
+    """What one hart does on resume: step until pc is outside ``[start, end)``, once at least."""
+
+    start: int
+    end: int
+
+
+Actions = Mapping[int, Action | StepRange]
+"""What each hart does, by index."""
+
+
+class MemoryRegion(NamedTuple):
+    """Addresses a debugger may look at: ``ram`` or ``rom``, or ``device`` that it must not."""
+
+    base: int
+    size: int
+    kind: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +154,19 @@ class Target(Protocol):
         """Write all of *data* (ROM too), through the door that invalidates translations."""
         ...
 
-    def insert_breakpoint(self, address: int) -> None:
-        """Add a breakpoint; twice the same is one. Guest memory is never patched."""
+    def memory_map(self) -> Sequence[MemoryRegion]:
+        """What is where, by address."""
+        ...
+
+    def insert_breakpoint(
+        self, address: int, conditions: Sequence[bytes] = (), commands: Sequence[bytes] = ()
+    ) -> None:
+        """Add a breakpoint, or replace the one there. Guest memory is never patched.
+
+        With *conditions* (agent bytecode) it stops only when one of them is not zero; one that
+        cannot be evaluated stops too. *commands* are run where it would stop, and then it does not:
+        what they print goes to `on_output`'s callback. ValueError for malformed bytecode.
+        """
         ...
 
     def remove_breakpoint(self, address: int) -> None: ...
@@ -139,9 +181,10 @@ class Target(Protocol):
         """Remove every breakpoint and watchpoint (the client left)."""
         ...
 
-    def resume(self, actions: Mapping[int, Action]) -> None:
-        """Start running in the background; a breakpoint at a hart's pc does not stop it at once,
-        and neither does the watched access that it just stopped before.
+    def resume(self, actions: Actions) -> None:
+        """Start running in the background. A breakpoint where the hart's last stop was reported
+        does not stop it at once, and neither does the watched access that it stopped before. (One
+        that the debugger moved pc to does: nobody has seen it yet.)
 
         With STEP the machine stops (StopKind.STEP) after that hart retired one instruction or
         took one trap.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from otoriscv.gdbstub.breakpoints import Watchpoint
-from otoriscv.gdbstub.commands.arguments import address, hexadecimal
+from otoriscv.core.agent_code import AgentError, decode
+from otoriscv.gdbstub.breakpoints import Programs, Watchpoint
+from otoriscv.gdbstub.commands.arguments import address, hexadecimal, hexbytes
 from otoriscv.gdbstub.commands.table import packet
 from otoriscv.gdbstub.errors import INVALID, CommandError
 from otoriscv.gdbstub.target import WatchKind
@@ -15,12 +17,16 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+_EXPRESSION = re.compile(rb"X([0-9a-fA-F]{1,8}),([0-9a-fA-F]*)")
 _WATCH = {b"2": WatchKind.WRITE, b"3": WatchKind.READ, b"4": WatchKind.ACCESS}
 
 
 @packet("Z")
 def insert(session: Session, arguments: bytes) -> bytes:
-    """``Ztype,address,kind``; the kind of a watchpoint is its length."""
+    """``Ztype,address,kind[;X...][;cmds:persist,X...]``; a watchpoint's kind is its length.
+
+    Behind it come conditions and commands in agent bytecode, ``Xlength,hexadecimal`` each.
+    """
     return _edit(session, arguments, wanted=True)
 
 
@@ -31,7 +37,8 @@ def remove(session: Session, arguments: bytes) -> bytes:
 
 
 def _edit(session: Session, arguments: bytes, *, wanted: bool) -> bytes:
-    parts = arguments.split(b";", 1)[0].split(b",")
+    place, _, programs = arguments.partition(b";")
+    parts = place.split(b",")
     if len(parts) != 3:
         raise CommandError(INVALID, "type, address and kind are needed")
     kind, where, length_text = parts
@@ -45,7 +52,41 @@ def _edit(session: Session, arguments: bytes, *, wanted: bool) -> bytes:
     elif kind in (b"0", b"1"):
         hexadecimal(length_text, "kind")
         places = table.software if kind == b"0" else table.hardware
-        (places.add if wanted else places.discard)(address(session, where))
+        start = address(session, where)
+        if wanted:
+            places[start] = _programs(programs)
+        else:
+            places.pop(start, None)
     else:
         return b""
     return b"OK"
+
+
+def _programs(text: bytes) -> Programs:
+    """Conditions and commands; malformed bytecode is refused here and now."""
+    conditions, _, commands = text.partition(b"cmds:")
+    if commands:
+        _, _, commands = commands.partition(b",")  # whether they outlive the connection: no
+    return Programs(_expressions(conditions, value=True), _expressions(commands, value=False))
+
+
+def _expressions(text: bytes, *, value: bool) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    at = 0
+    text = text.strip(b";")
+    while at < len(text):
+        match = _EXPRESSION.match(text, at)
+        if match is None:
+            raise CommandError(INVALID, "bad expression")
+        size = int(match[1], 16)
+        data = hexbytes(match[2][: 2 * size])
+        if len(data) != size:
+            raise CommandError(INVALID, "the expression is cut off")
+        try:
+            decode(data, value=value)
+        except AgentError as error:
+            raise CommandError(INVALID, str(error)) from None
+        found.append(data)
+        at = match.start(2) + 2 * size
+        at += text[at : at + 1] == b";"
+    return tuple(found)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from otoriscv.gdbstub.commands.arguments import address, hart, hexadecimal
+from otoriscv.gdbstub.commands.arguments import address, hart, hexadecimal, two
 from otoriscv.gdbstub.commands.table import packet
 from otoriscv.gdbstub.description import PC
 from otoriscv.gdbstub.errors import INVALID, CommandError
-from otoriscv.gdbstub.target import Action
+from otoriscv.gdbstub.target import Action, Actions, StepRange
 
 if TYPE_CHECKING:
     from otoriscv.gdbstub.session import Session
@@ -52,7 +51,7 @@ def step_with_signal(session: Session, arguments: bytes) -> bytes | None:
 @packet("vCont?")
 def resume_actions(session: Session, arguments: bytes) -> bytes:
     """What vCont can do."""
-    return b"vCont;c;C;s;S;t"
+    return b"vCont;c;C;s;S;t;r"
 
 
 @packet("vCont")
@@ -60,10 +59,10 @@ def resume_threads(session: Session, arguments: bytes) -> bytes | None:
     """``vCont;action[:thread];...``: each hart takes the leftmost action that names it."""
     if not arguments.startswith(b";"):
         raise CommandError(INVALID, "an action is missing")
-    chosen: dict[int, Action | None] = {}
+    chosen: dict[int, Action | StepRange | None] = {}
     for text in arguments[1:].split(b";"):
         what, colon, who = text.partition(b":")
-        action = _action(what)
+        action = _action(session, what)
         only = hart(session, who) if colon else None
         harts = range(session.target.harts) if only is None else (only,)
         for index in harts:
@@ -72,10 +71,13 @@ def resume_threads(session: Session, arguments: bytes) -> bytes | None:
     return _run(session, actions)
 
 
-def _action(text: bytes) -> Action | None:
+def _action(session: Session, text: bytes) -> Action | StepRange | None:
     """The action, None for ``t``: what is halted stays so."""
     if text == b"t":
         return None
+    if text[:1] == b"r":
+        start, end = two(text[1:])
+        return StepRange(address(session, start), address(session, end))
     action = _VCONT.get(text[:1])
     if action is None:
         raise CommandError(INVALID, "no such action")
@@ -105,7 +107,7 @@ def _legacy(session: Session, action: Action, where: bytes) -> bytes | None:
     return _run(session, dict.fromkeys(range(session.target.harts), action))
 
 
-def _run(session: Session, actions: Mapping[int, Action]) -> bytes | None:
+def _run(session: Session, actions: Actions) -> bytes | None:
     if not actions:
         return session.last_stop_reply()
     return session.resume(actions)

@@ -22,8 +22,15 @@ _FEATURES = (
     "error-message+",
     "qXfer:features:read+",
     "qXfer:threads:read+",
+    "qXfer:memory-map:read+",
+    "qXfer:exec-file:read+",
+    "binary-upload+",
+    "ConditionalBreakpoints+",
+    "BreakpointCommands+",
+    "QPassSignals+",
+    "QProgramSignals+",
+    "QThreadEvents+",
 )
-_LOCAL_FEATURES = ("qXfer:exec-file:read+",)  # for a client that sees our files
 
 
 @packet("qSupported", needs_machine=False)
@@ -31,7 +38,7 @@ def supported(session: Session, arguments: bytes) -> bytes:
     """``qSupported:feature+;...``: remember what the client can do, and say what we can."""
     offered = arguments.lstrip(b":").decode("ascii", "replace").split(";")
     session.client_features = frozenset(name[:-1] for name in offered if name.endswith("+"))
-    return ";".join(_FEATURES + (_LOCAL_FEATURES if session.local else ())).encode()
+    return ";".join(_FEATURES).encode()
 
 
 @packet("QStartNoAckMode", needs_machine=False)
@@ -53,3 +60,17 @@ def attached(session: Session, arguments: bytes) -> bytes:
 def must_reply_empty(session: Session, arguments: bytes) -> bytes:
     """How a client learns what "not supported" looks like."""
     return b""
+
+
+@packet("QPassSignals", "QProgramSignals", "QThreadEvents", needs_machine=False)
+def accepted(session: Session, arguments: bytes) -> bytes:
+    """A machine has no signals, and its harts neither appear nor vanish: nothing to change."""
+    if not arguments.startswith(b":"):
+        raise CommandError(INVALID, "an argument is missing")
+    return b"OK"
+
+
+@packet("qSymbol", needs_machine=False)
+def symbols(session: Session, arguments: bytes) -> bytes:
+    """The client offers to look symbols up: there are none we need."""
+    return b"OK"

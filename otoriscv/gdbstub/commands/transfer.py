@@ -37,6 +37,20 @@ def _threads(session: Session, annex: bytes) -> bytes:
     return ('<?xml version="1.0"?>\n<threads>\n' + "".join(rows) + "</threads>\n").encode()
 
 
+def _memory_map(session: Session, annex: bytes) -> bytes:
+    """gdb reads nothing outside of these: devices are left out."""
+    rows = [
+        f'<memory type="{region.kind}" start="{region.base:#x}" length="{region.size:#x}"/>\n'
+        for region in session.target.memory_map()
+        if region.kind != "device"
+    ]
+    head = (
+        '<?xml version="1.0"?>\n<!DOCTYPE memory-map PUBLIC "+//IDN gnu.org//DTD GDB Memory Map '
+        'V1.0//EN" "http://sourceware.org/gdb/gdb-memory-map.dtd">\n<memory-map>\n'
+    )
+    return (head + "".join(rows) + "</memory-map>\n").encode()
+
+
 def _exec_file(session: Session, annex: bytes) -> bytes:
     return executable_path(session)
 
@@ -44,6 +58,7 @@ def _exec_file(session: Session, annex: bytes) -> bytes:
 _OBJECTS: dict[bytes, Callable[[Session, bytes], bytes]] = {
     b"features": _features,
     b"threads": _threads,
+    b"memory-map": _memory_map,
     b"exec-file": _exec_file,
 }
 

@@ -12,8 +12,9 @@ from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.decode import Decoder
 from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import HART, LINE_CODE, LINE_SHIFT, LINES, MACHINE, PAGE, Exit
+from otoriscv.core.uop import Value
 from otoriscv.jit.engine import Platform
-from otoriscv.jit.python.routines import compile_routines
+from otoriscv.jit.python.routines import compile_program, compile_routines
 from otoriscv.jit.python.trace import Decoded, Trace, compile_step, compile_trace
 
 __all__ = ["PythonEngine"]
@@ -93,6 +94,10 @@ class PythonEngine:
         """A routine as a Python function ``f(h, *args)``."""
         f: Callable[..., int] = self._space[name]
         return f
+
+    def program(self, body: list[Value]) -> Callable[[Any], int]:
+        """A program in the language of routines, without parameters, as ``f(h)``."""
+        return compile_program("program", self._xlen, body, self._space)
 
     # -- the run contract
 

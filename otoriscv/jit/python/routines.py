@@ -10,9 +10,10 @@ from typing import Any
 from otoriscv.core.architecture import ROUTINES
 from otoriscv.core.fold import evaluate
 from otoriscv.core.routine import Routine, build
+from otoriscv.core.uop import Value
 from otoriscv.jit.python.lower import Lowering, count_uses
 
-__all__ = ["arena_namespace", "compile_routines"]
+__all__ = ["arena_namespace", "compile_program", "compile_routines"]
 
 
 class RoutineLowering(Lowering):
@@ -20,10 +21,13 @@ class RoutineLowering(Lowering):
 
     def source(self, routine: Routine) -> str:
         """The function's text: ``def name(h, p0, ...)``."""
-        body = build(routine, self.xlen)
+        return self.program(routine.name, routine.params, build(routine, self.xlen))
+
+    def program(self, name: str, count: int, body: list[Value]) -> str:
+        """Likewise for a program of *count* parameters."""
         self._uses = count_uses(body)
-        params = ", ".join(["h", *(f"p{i}" for i in range(routine.params))])
-        self.lines = [f"def {routine.name}({params}):"]
+        params = ", ".join(["h", *(f"p{i}" for i in range(count))])
+        self.lines = [f"def {name}({params}):"]
         self.indent = 1
         self.lower(body)
         self.line("return 0")
@@ -59,11 +63,35 @@ def _storer(packed: struct.Struct, arena: memoryview) -> Callable[[int, int], No
     return store
 
 
+def compile_program(
+    name: str, xlen: int, body: list[Value], space: dict[str, Any]
+) -> Callable[[Any], int]:
+    """A program without parameters as ``f(h)``; *space* is the namespace of the routines."""
+    own = dict(space)
+    exec(compile(RoutineLowering(xlen).program(name, 0, body), f"<{name}>", "exec"), own)
+    made: Callable[[Any], int] = own[name]
+    return made
+
+
 def compile_routines(xlen: int, arena: memoryview, machine: memoryview) -> dict[str, Any]:
-    """Every registered routine, by name, with the namespace they live in."""
+    """A namespace with every registered routine; each is compiled when it is first called."""
     space = arena_namespace(arena)
     space["m"] = machine
-    # The routines are independent of each other's source: one exec for all of them.
-    text = "\n\n".join(RoutineLowering(xlen).source(r) for r in ROUTINES.values() if r.portable)
-    exec(compile(text, f"<routines rv{xlen}>", "exec"), space)
+    for r in ROUTINES.values():
+        space[r.name] = _lazy(r, xlen, space)
     return space
+
+
+def _lazy(r: Routine, xlen: int, space: dict[str, Any]) -> Callable[..., int]:
+    """Compiles *r* into *space* when called; copies of the namespace may keep calling this."""
+    compiled: Callable[..., int] | None = None
+
+    def first(*args: Any) -> int:
+        nonlocal compiled
+        if compiled is None:
+            text = RoutineLowering(xlen).source(r)
+            exec(compile(text, f"<routine {r.name} rv{xlen}>", "exec"), space)
+            compiled = space[r.name]
+        return compiled(*args)
+
+    return first
