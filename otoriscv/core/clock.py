@@ -54,6 +54,14 @@ class Clock(Protocol):
         """Guest time since `start`."""
         ...
 
+    def elapsed(self) -> int:
+        """Instants since `start`."""
+        ...
+
+    def resume(self, elapsed: int, ticks: int) -> None:
+        """Go on from where `elapsed` and `ticks` gave these."""
+        ...
+
     def after(self, delay_ns: int) -> int:
         """The first instant at least *delay_ns* nanoseconds from now."""
         ...
@@ -69,8 +77,20 @@ class _Base:
     def __init__(self, machine: memoryview) -> None:
         self._m = machine
 
+    _zero = 0  # the instant of `start`
+
+    def now(self) -> int:
+        raise NotImplementedError
+
     def _raw(self) -> int:
         raise NotImplementedError
+
+    def elapsed(self) -> int:
+        return self.now() - self._zero
+
+    def resume(self, elapsed: int, ticks: int) -> None:
+        self._zero = self.now() - elapsed
+        self.set_ticks(ticks)
 
     def ticks(self) -> int:
         return (self._raw() + self._m[_DELTA]) & _M64
@@ -98,7 +118,6 @@ class VirtualClock(_Base):
             raise ValueError(f"{mips} MIPS: from 1 to 100000")
         self._steps = steps
         self._mips = mips
-        self._zero = 0
 
     def start(self) -> None:
         self._m[_NUM] = TIMEBASE_HZ // 10**6
@@ -137,7 +156,6 @@ class HostClock(_Base):
     ) -> None:
         super().__init__(machine)
         self._read = monotonic_ns
-        self._zero = 0
 
     def start(self) -> None:
         self._m[_NUM] = self._m[_DEN] = 1

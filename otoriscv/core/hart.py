@@ -109,6 +109,7 @@ class Hart:
         q[HART["mode"]] = (
             (mode.XLEN64 if self.xlen == 64 else 0)
             | (mode.MISALIGNED_TRAP if self._misaligned_trap else 0)
+            | mode.FLAT  # there is no translation yet
             | watching
         )
         self.priv = PRIV_M

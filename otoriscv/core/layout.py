@@ -88,7 +88,8 @@ HART, HART_FIELDS_END = _slots(
     "exit_kind",
     "exit_access",  # where a watched access begins, its size
     "exit_size",
-    "exit_value",  # what a watched store would write
+    "exit_stores",  # whether it is a store, and what that writes
+    "exit_value",
     "waiting",  # in wfi
     "res_valid",  # LR/SC reservation
     "res_addr",
@@ -176,6 +177,8 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "sample_every",  # steps between two samples of the pc, 0: none
     "samples",  # how many were taken; the last `SAMPLES` are kept
     "nregions",
+    "watch_low",  # one range that covers every watchpoint: its start and length
+    "watch_span",
     "region_steps",  # instructions retired in compiled regions
     ("scratch", 16),  # a page-crossing instruction is decoded here
     ("host_time", 2),  # struct timespec for the native clock

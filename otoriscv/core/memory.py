@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -283,9 +283,15 @@ class Memory:
 
     # -- which pages were written
 
-    def set_clean(self) -> None:
-        """A checkpoint: every page is clean from now on."""
+    def set_clean(self, pages: Iterable[int] | None = None) -> None:
+        """A checkpoint: every page is clean from now on. *pages* are those that were not."""
         view = self.arena.view8
+        if pages is not None:
+            for page in pages:
+                lines = LINES + (page >> LINE_SHIFT)
+                flags = bytes(view[lines : lines + _PAGE_LINES])
+                view[lines : lines + _PAGE_LINES] = flags.translate(_WITH_CLEAN)
+            return
         start, end = LINES + (MEM >> LINE_SHIFT), LINES + (self._end >> LINE_SHIFT)
         view[start:end] = bytes(view[start:end]).translate(_WITH_CLEAN)
 

@@ -21,19 +21,16 @@ class Routine:
     name: str
     params: int
     write: Callable[..., None]
-    portable: bool = True  #: False: only native engines need it (the entry decoder)
 
 
 ROUTINES: dict[str, Routine] = {}
 
 
-def routine(
-    params: int, *, portable: bool = True
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def routine(params: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register the decorated function as the routine of its name."""
 
     def register(write: Callable[..., None]) -> Callable[..., None]:
-        ROUTINES[write.__name__] = Routine(write.__name__, params, write, portable)
+        ROUTINES[write.__name__] = Routine(write.__name__, params, write)
         return write
 
     return register

@@ -14,9 +14,9 @@ from otoriscv.core.layout import (
     LINE_BREAK,
     LINE_CLEAN,
     LINE_CODE,
+    LINE_REGION,
     LINE_SHIFT,
     LINE_WATCH,
-    LINE_REGION,
     LINES,
     MEM,
     PAGE,
@@ -110,14 +110,15 @@ def _trap(b: Builder, cause: int | Value, tval: Value) -> None:
     b.ret(TRAP)
 
 
-def _watch(b: Builder, address: Value, size: Value, kinds: Value, value: Value | int = 0) -> None:
+def _watch(b: Builder, address: Value, size: Value, kinds: Value, value: Value | None = None) -> None:
     with (
         b.if_(b.get_m("nwatchpoints").ne(0) & b.get("watch_skip").eq(0)),
         b.if_(b.call("watched", address, size, kinds).ne(0)),
     ):
         b.set("exit_access", address)
         b.set("exit_size", size)
-        b.set("exit_value", value)
+        b.set("exit_stores", value is not None)
+        b.set("exit_value", 0 if value is None else value)
         b.ret(LEAVE + Exit.WATCH)
 
 

@@ -33,6 +33,11 @@ ENGINES: Final[dict[str, tuple[str, str, str]]] = {
         "InterpEngine",
         "native threaded interpreter, built once by LLVM and cached",
     ),
+    "llvm": (
+        "otoriscv.jit.llvm.engine",
+        "LlvmEngine",
+        "the interpreter, and hot code compiled to regions by LLVM in worker processes",
+    ),
 }
 
 _NATIVE: Final = {("Linux", "x86_64"), ("Linux", "aarch64")}

@@ -113,10 +113,12 @@ SPECIAL: Final = (
     Handler(_special("page_end"), 4, _NONE),
     Handler(_special("crossing"), 4, _NONE),
     Handler(_special("breakpoint"), 4, _NONE),
-    Handler(_special("spare6"), 4, _NONE),
-    Handler(_special("spare7"), 4, _NONE),
+    Handler(_special("resume_interp"), 4, _NONE),
+    Handler(_special("resume"), 4, _NONE),
 )
-UNDECODED, ILLEGAL4, ILLEGAL2, PAGE_END, CROSSING, BREAKPOINT = range(6)
+UNDECODED, ILLEGAL4, ILLEGAL2, PAGE_END, CROSSING, BREAKPOINT, RESUME_INTERP, RESUME = range(8)
+#: Handler numbers from here on are entries of compiled regions.
+FIRST_REGION: Final = 4096
 
 
 def handlers(xlen: int, table: IsaTable = TABLE) -> list[Handler]:

@@ -12,12 +12,16 @@ from functools import cache
 from pathlib import Path
 
 from otoriscv.core.architecture import TABLE
+from otoriscv.core.isa.sem import Sem
+from otoriscv.core.isa.table import Row
+from otoriscv.core.policy import CallPolicy
+from otoriscv.core.uop import text
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engine import EngineUnavailable
 from otoriscv.jit.llvm.compile import Blob, compile_module
 from otoriscv.jit.llvm.memory import CodeMemory
 
-__all__ = ["Library", "library"]
+__all__ = ["Library", "library", "source_key"]
 
 
 class Library:
@@ -27,6 +31,8 @@ class Library:
         self._memory = CodeMemory(blob.code)
         addresses = [self._memory.address + blob.symbols[n] for n in names]
         exact = self._memory.address + blob.symbols["exact"]
+        self.addresses = addresses  #: of the handlers, by number
+        self.exact = exact  #: of the handler that tests the budget first
         self._tables = (ctypes.c_uint64 * (2 * len(names)))(*addresses, *[exact] * len(names))
         self.table = ctypes.addressof(self._tables)
         self.exact_table = self.table + 8 * len(names)
@@ -48,8 +54,8 @@ def _library(xlen: int, rows: int) -> Library:
             f"{sys.platform} on {platform.machine()}"
         )
     store = DiskCache()
-    key = _key(xlen)
-    data = store.get(key)
+    key = f"interp{xlen}-{source_key()}"
+    data = store.get(key) if _settled() else None
     if data is not None:
         blob, names = _unpack(data)
     else:
@@ -57,23 +63,46 @@ def _library(xlen: int, rows: int) -> Library:
 
         names = handler_names(xlen)
         blob = compile_module(module_text(xlen))
-        store.put(key, _pack(blob, names))
+        if _settled():
+            store.put(key, _pack(blob, names))
     return Library(blob, names)
 
 
-def _key(xlen: int) -> str:
-    """Everything the code depends on: our own sources, added rows, and the host's CPU."""
-    h = hashlib.sha256(f"{xlen} {_cpu()} {sys.version_info[:2]}".encode())
+def _sources() -> list[Path]:
     root = Path(__file__).parents[2]
-    for folder in ("core", "jit/llvm", "jit/interp"):
-        for path in sorted((root / folder).rglob("*.py")):
-            h.update(path.read_bytes())
+    return [
+        path
+        for folder in ("core", "jit/llvm", "jit/interp")
+        for path in sorted((root / folder).rglob("*.py"))
+    ]
+
+
+def _settled() -> bool:
+    """Whether the sources are what this process has loaded: none was edited since it started."""
+    started = Path("/proc/self").stat().st_ctime
+    return all(path.stat().st_mtime < started for path in _sources())
+
+
+def source_key() -> str:
+    """Everything generated code depends on: our own sources, added rows, and the host's CPU."""
+    h = hashlib.sha256(f"{_cpu()} {sys.version_info[:2]}".encode())
+    for path in _sources():
+        h.update(path.read_bytes())
     for row in TABLE.rows:
-        code = getattr(row.semantics, "__code__", None)
-        h.update(f"{row.name} {row.pattern} {row.ext} {row.expands}".encode())
-        if code is not None:
-            h.update(code.co_code + repr(code.co_consts + code.co_names).encode())
-    return f"interp{xlen}-{h.hexdigest()}"
+        if row.semantics is not None and not row.semantics.__module__.startswith("otoriscv."):
+            h.update(f"{row.name} {row.pattern} {row.ext} {row.expands}".encode())
+            for xlen in row.xlens:
+                h.update(_meaning(row, xlen).encode())
+    return h.hexdigest()
+
+
+def _meaning(row: Row, xlen: int) -> str:
+    """The micro-ops of a row added from outside, whatever its function reads."""
+    sem = Sem(xlen, CallPolicy())
+    sem.begin(row, row.length, frozenset(), None, None, None)
+    assert row.semantics is not None
+    row.semantics(sem)
+    return text(sem.body)
 
 
 def _cpu() -> str:

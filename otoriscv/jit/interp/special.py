@@ -9,7 +9,10 @@ from __future__ import annotations
 from otoriscv.core.isa.handlers import (
     BREAKPOINT,
     CROSSING,
+    FIRST_REGION,
     PAGE_END,
+    RESUME,
+    RESUME_INTERP,
     SPECIAL,
     UNDECODED,
     Handler,
@@ -40,6 +43,8 @@ def special_names() -> dict[int, str]:
         PAGE_END: "page_end",
         CROSSING: "crossing",
         BREAKPOINT: "breakpoint",
+        RESUME_INTERP: "resume_interp",
+        RESUME: "resume",
     }
 
 
@@ -71,8 +76,8 @@ class _Special(HandlerFunction):
 def special_definitions(xlen: int) -> list[str]:
     """All special handlers and the entry function ``enter(S, A)``."""
     makers = (
-        _take_trap, _after_trap, _leave_here, _poll_here, _resume, _exact, _page_end, _breakpoint,
-        _undecoded, _crossing,
+        _take_trap, _after_trap, _leave_here, _poll_here, _resume, _resume_interp, _exact,
+        _page_end, _breakpoint, _undecoded, _crossing,
     )  # fmt: skip
     return [*(make(_Special(xlen)) for make in makers), _enter(xlen)]
 
@@ -115,6 +120,30 @@ def _poll_here(f: _Special) -> str:
 
 def _resume(f: _Special) -> str:
     """Go on at the committed pc with the committed budget: fill the execute TLB and dispatch."""
+    e, n, table, p = _locate(f)
+    f.dispatch(e, n, table, p)
+    return f.wrap("resume")
+
+
+def _resume_interp(f: _Special) -> str:
+    """`resume`, but the first instruction is interpreted even where a region is entered."""
+    e, n, table, p = _locate(f)
+    number = _halfword(f, e)
+    region = f.new(f"icmp uge i64 {number}, {FIRST_REGION}")
+    ordinary = f.when(region)
+    own = f.get_pointer("region_handlers")
+    at = f.op("sub", number, FIRST_REGION)
+    slot = f.new(f"getelementptr i16, ptr {own}, i64 {at}")
+    handler = f.new(f"load i16, ptr {slot}")
+    index = f.new(f"zext i16 {handler} to i64")
+    f.tail(f.code_of(f.get_pointer("table"), index), e, n, table, p)
+    f.otherwise(ordinary)
+    f.tail(f.code_of(table, number), e, n, table, p)
+    return f.wrap("resume_interp")
+
+
+def _locate(f: _Special) -> tuple[str, str, str, str]:
+    """Entry, budget, table and pc bias at the committed pc; leaves when there is no code."""
     n = f.get("budget")
     empty = f.when(f.new(f"icmp eq i64 {n}, 0"))
     f.tail("@poll_here")
@@ -148,8 +177,7 @@ def _resume(f: _Special) -> str:
     normal = f.get_pointer("table")
     short = f.new(f"icmp ult i64 {n}, {LONGEST}")
     table = f.new(f"select i1 {short}, ptr {exact}, ptr {normal}")
-    f.dispatch(e, n, table, p)
-    return f.wrap("resume")
+    return e, n, table, p
 
 
 def _exact(f: _Special) -> str:

@@ -26,6 +26,7 @@ _CAUSE = HART["trap_cause"]
 _TVAL = HART["trap_tval"]
 _EXIT = HART["exit_code"]
 _CODE_WRITES = MACHINE["code_writes"]
+_STOP = MACHINE["stop"]
 
 TRAP = 1  #: status of a slow routine: take the trap in trap_cause and trap_tval
 DONE_POLL = 2  #: status: done; interrupts or deadlines may have changed
@@ -236,7 +237,7 @@ class PythonEngine:
 
     def _enter(self, h: Any, pc: int, n: int) -> tuple[int, int]:
         """Make the trace at *pc*, or find out why there is none."""
-        if not n:  # neither a breakpoint nor a trap before what is due now
+        if not n or self._m[_STOP]:  # what is due comes before a breakpoint, a trap, much compiling
             return self._poll_at(h, pc, n)
         if pc in self._p.breakpoints:
             raise _Exited(Exit.BREAKPOINT)
@@ -245,10 +246,14 @@ class PythonEngine:
             return _Leave(self, self._fetch_status).resume(h)
         breakpoints = self._p.breakpoints
         lines: set[int] = set()
+        last = pc
 
         def decode(at: int) -> Decoded | None:
-            if at != pc and at in breakpoints:
+            nonlocal last
+            # a loop longer than a trace would else become traces from each of its instructions
+            if at != pc and (at in breakpoints or (at < last and at in self._made)):
                 return None
+            last = at
             got = self._fetch(h, at)
             if got is None:
                 return None
