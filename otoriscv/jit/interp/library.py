@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import os
 import platform
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -79,7 +81,10 @@ def _sources() -> list[Path]:
 
 def _settled() -> bool:
     """Whether the sources are what this process has loaded: none was edited since it started."""
-    started = Path("/proc/self").stat().st_ctime
+    # field 22 of stat: clock ticks after boot at which the process started
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    started = time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
     return all(path.stat().st_mtime < started for path in _sources())
 
 
