@@ -1,0 +1,399 @@
+"""A region as LLVM IR: guest registers in SSA values, one body, one small function per entry.
+
+The convention is the interpreter's (docs/abi.md). An entry function computes the region's base pc
+and calls the body with (hart, arena, base, budget, table, entry number). All addresses are
+relative to the base, so the code does not depend on where the guest mapped it. Whatever is
+unusual commits the state at the instruction and lets the interpreter execute that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from otoriscv.core import mode
+from otoriscv.core.isa.handlers import RESUME, RESUME_INTERP
+from otoriscv.core.isa.sem import MemoryPolicy, Sem
+from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, TLB_X, tlb_slot
+from otoriscv.core.uop import Builder, Value, prune
+from otoriscv.jit.interp.handler import LONGEST, PARAMS
+from otoriscv.jit.llvm.ir import DECLARATIONS, Function
+from otoriscv.jit.regions import Block, Region
+
+__all__ = ["FlatPolicy", "Window", "region_text"]
+
+_ATTRIBUTES = (
+    'attributes #0 = { nounwind "no-builtins" "no-jump-tables"="true" }\n'
+    '!0 = !{!"branch_weights", i32 1, i32 2000}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The RAM that flat code accesses directly: guest base, size, arena offset."""
+
+    base: int
+    size: int
+    offset: int
+
+
+class FlatPolicy:
+    """Loads and stores inside one RAM window, tested with its bounds and alignment at once."""
+
+    def __init__(self, window: Window, watching: bool) -> None:
+        self._w = window
+        self._watching = watching
+
+    def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
+        self._watch(m, address, bits)
+        offset = self._offset(m, address, bits)
+        if kind == "w":  # an AMO: its store must not find the line flagged
+            self._line(m, offset)
+        return m.aload(offset + self._w.offset, bits)
+
+    def store(self, m: Builder, address: Value, value: Value) -> None:
+        self._watch(m, address, value.width)
+        offset = self._offset(m, address, value.width)
+        self._line(m, offset)
+        m.astore(offset + self._w.offset, value)
+
+    def _offset(self, m: Builder, address: Value, bits: int) -> Value:
+        w = self._w
+        inside = address - w.base
+        low = bits // 8 - 1
+        if w.size & (w.size - 1) == 0:
+            bad = (inside & (~(w.size - 1) | low)).ne(0)
+        else:
+            bad = inside.geu(w.size - low)
+            if low:
+                bad = bad | (inside & low).ne(0)
+        m.emit("bail_if", 0, bad)
+        return inside.zext(64)
+
+    def _line(self, m: Builder, offset: Value) -> None:
+        first = LINES + (self._w.offset >> LINE_SHIFT)
+        m.emit("bail_if", 0, m.aload((offset >> LINE_SHIFT) + first, 8).ne(0))
+
+    def _watch(self, m: Builder, address: Value, bits: int) -> None:
+        """Leave for the exact check when the access may touch the watched range."""
+        if self._watching:
+            inside = address.zext(64) - (m.get_m("watch_low") - (bits // 8 - 1))
+            m.emit("bail_if", 0, inside.ltu(m.get_m("watch_span") + (bits // 8 - 1)))
+
+
+class _RegionFunction(Function):
+    """Lowers the body."""
+
+    def __init__(self, xlen: int, region: Region, policy: MemoryPolicy) -> None:
+        super().__init__(xlen)
+        self.region = region
+        self.base = region.entry
+        self.policy = policy
+        self.regs: set[int] = set()
+        self.written: set[int] = set()
+        self._done = 0  # instructions retired in the block before the current one
+        self._n = 0
+        self._budget = ""
+        self._pc = 0
+        self._end_of = ""
+
+    def build(self, name: str, entries: Sequence[int]) -> str:
+        programs = {start: self._program(b) for start, b in self.region.blocks.items()}
+        for start, (body, _) in programs.items():
+            self._collect(body, start)
+        types = f"i{self.xlen}"
+        for r in sorted(self.regs):
+            self.allocas.append(f"  %r{r} = alloca {types}")
+        self.allocas += ["  %n = alloca i64", "  %xpc = alloca i64", "  %xn = alloca i64"]
+        self.line("store i64 %N, ptr %n")
+        for r in sorted(self.regs):
+            value = self.new(f"load {types}, ptr {self.field('%S', HART['x'] + r)}")
+            self.line(f"store {types} {value}, ptr %r{r}")
+        cases = " ".join(
+            f"i64 {k}, label %{self._label(pc, entry=True)}" for k, pc in enumerate(entries)
+        )
+        self.end(f"switch i64 %P, label %{self._label(entries[0], entry=True)} [{cases}]")
+        for pc in entries:
+            self.lines.append(f"{self._label(pc, entry=True)}:")
+            self.closed = False
+            self._test_budget(pc)
+            self.end(f"br label %{self._label(pc)}")
+        for start, block in self.region.blocks.items():
+            self._block(block, *programs[start])
+        self._exits()
+        return self.text(f"define internal ghccc void @{name}({PARAMS}) #0")
+
+    # -- micro-ops
+
+    def _program(self, block: Block) -> tuple[list[Value], list[int]]:
+        sem = Sem(self.xlen, self.policy)
+        base = sem.emit("pc", self.xlen)
+        marks = []
+        for pc, insn in block.insns:
+            where = base + ((pc - self.base) & ((1 << self.xlen) - 1))
+            variant = insn.variant - {"near"}
+            sem.begin(insn.row, insn.length, variant, insn.operands, where, insn.bits)
+            assert insn.row.semantics is not None
+            insn.row.semantics(sem)
+            marks.append(len(sem.body))
+        owner = {}
+        at = 0
+        for k, end in enumerate(marks):
+            for node in sem.body[at:end]:
+                owner[id(node)] = k
+            at = end
+        kept = prune(sem.body)
+        ends = [0] * len(marks)
+        for i, node in enumerate(kept):
+            ends[owner[id(node)]] = i + 1
+        for k in range(1, len(ends)):
+            ends[k] = max(ends[k], ends[k - 1])
+        return kept, ends
+
+    def _collect(self, body: Sequence[Value], start: int) -> None:
+        for node in body:
+            if node.op == "get_x" and isinstance(node.args[0], int):
+                self.regs.add(node.args[0])
+            elif node.op == "set_x" and isinstance(node.args[0], int):
+                self.regs.add(node.args[0])
+                self.written.add(node.args[0])
+            for nested in node.bodies:
+                self._collect(nested, start)
+
+    def _op_pc(self, node: Value) -> str:
+        return "%E" if self.xlen == 64 else self.new("trunc i64 %E to i32")
+
+    def _op_get_x(self, node: Value) -> str:
+        return self.new(f"load i{node.width}, ptr %r{node.args[0]}")
+
+    def _op_set_x(self, node: Value) -> None:
+        self.line(f"store {self.typed(node.args[1])}, ptr %r{node.args[0]}")
+
+    def _cold(self, cond: str) -> str:
+        cold, on = self.label(), self.label()
+        self.end(f"br i1 {cond}, label %{cold}, label %{on}, !prof !0")
+        self.lines.append(f"{cold}:")
+        self.closed = False
+        return on
+
+    def _bail(self, cond: str) -> None:
+        on = self._cold(cond)
+        self._leave(self._pc, self._left())
+        self._join(on)
+
+    def _op_bail_if(self, node: Value) -> None:
+        self._bail(self.ref(node.args[0]))
+
+    def _op_trap_if(self, node: Value) -> None:
+        self._bail(self.ref(node.args[0]))
+
+    # -- control
+
+    def _label(self, pc: int, *, entry: bool = False) -> str:
+        return f"{'e' if entry else 'p'}{pc:x}"
+
+    def _left(self) -> str:
+        """The budget at the current instruction."""
+        if not self._done:
+            return self._budget
+        return self.op("sub", self._budget, self._done)
+
+    def _address(self, pc: int) -> str:
+        """A region pc as 64 bits."""
+        value = self.op("add", "%E", pc - self.base)
+        return value if self.xlen == 64 else self.op("and", value, 0xFFFF_FFFF)
+
+    def _exits(self) -> None:
+        """The two ways out, shared: committing the registers at each exit made branchy code
+        twenty times slower to compile."""
+        self._join("out")
+        self._commit()
+        self._through(RESUME_INTERP)
+        self._join("away")
+        target, n = self._commit()
+        self._dispatch(target, n)
+
+    def _commit(self) -> tuple[str, str]:
+        pc, n = self.new("load i64, ptr %xpc"), self.new("load i64, ptr %xn")
+        for r in sorted(self.written):
+            value = self.new(f"load i{self.xlen}, ptr %r{r}")
+            self.line(f"store i{self.xlen} {value}, ptr {self.field('%S', HART['x'] + r)}")
+        p = self.field("%A", MACHINE["region_steps"])
+        total = self.op("add", self.new(f"load i64, ptr {p}"), self.op("sub", "%N", n))
+        self.line(f"store i64 {total}, ptr {p}")
+        self.put("pc", pc)
+        self.put("budget", n)
+        return pc, n
+
+    def _to(self, label: str, pc: str, n: str) -> None:
+        self.line(f"store i64 {pc}, ptr %xpc")
+        self.line(f"store i64 {n}, ptr %xn")
+        self.end(f"br label %{label}")
+
+    def _through(self, number: int) -> None:
+        """Go on in the interpreter's library; the state is committed."""
+        table = self.new(f"load ptr, ptr {self.field('%S', HART['table'])}")
+        slot = self.new(f"getelementptr ptr, ptr {table}, i64 {number}")
+        target = self.new(f"load ptr, ptr {slot}")
+        args = f"ptr %S, ptr %A, i64 0, i64 0, ptr {table}, i64 0"
+        self.line(f"musttail call ghccc void {target}({args})")
+        self.end("ret void")
+
+    def _leave(self, pc: int, n: str) -> None:
+        """Let the interpreter go on with the instruction at *pc*."""
+        self._to("out", self._address(pc), n)
+
+    def _jump_out(self, target: str, n: str) -> None:
+        """Jump to any address (64 bits)."""
+        self._to("away", target, n)
+
+    def _dispatch(self, target: str, n: str) -> None:
+        """Go on at *target*: through the execute TLB, or `resume` when it misses."""
+        index = self.op("and", self.op("lshr", target, 8), 255 << 4)
+        base = self.new(f"getelementptr i8, ptr %S, i64 {tlb_slot(0, TLB_X) * 8}")
+        entry = self.new(f"getelementptr i8, ptr {base}, i64 {index}")
+        tag = self.new(f"load i64, ptr {entry}")
+        page = self.op("and", target, -4096)
+        on = self._cold(self.new(f"icmp ne i64 {tag}, {page}"))
+        self._through(RESUME)
+        self._join(on)
+        second = self.new(f"getelementptr i8, ptr {entry}, i64 8")
+        addend = self.new(f"load i64, ptr {second}")
+        e = self.op("add", self.op("shl", target, 3), addend)
+        p = self.op("sub", target, self.op("lshr", e, 3))
+        exact = self.new(f"load ptr, ptr {self.field('%S', HART['exact_table'])}")
+        normal = self.new(f"load ptr, ptr {self.field('%S', HART['table'])}")
+        short = self.new(f"icmp ult i64 {n}, {LONGEST}")
+        table = self.new(f"select i1 {short}, ptr {exact}, ptr {normal}")
+        number = self.new(f"load i16, ptr {self.at(e)}")
+        at = self.new(f"zext i16 {number} to i64")
+        slot = self.new(f"getelementptr ptr, ptr {table}, i64 {at}")
+        code = self.new(f"load ptr, ptr {slot}")
+        args = f"ptr %S, ptr %A, i64 {e}, i64 {n}, ptr {table}, i64 {p}"
+        self.line(f"musttail call ghccc void {code}({args})")
+        self.end("ret void")
+
+    def _test_budget(self, pc: int) -> None:
+        """Hand over to the interpreter unless the budget covers every path to the next test."""
+        n = self.new("load i64, ptr %n")
+        on = self._cold(self.new(f"icmp ult i64 {n}, {self.region.instructions + 1}"))
+        self._leave(pc, n)
+        self._join(on)
+
+    def _block(self, block: Block, body: list[Value], ends: list[int]) -> None:
+        self.lines.append(f"{self._label(block.start)}:")
+        self.closed = False
+        if block.start in self.region.heads:
+            self._test_budget(block.start)
+        self._budget = self.new("load i64, ptr %n")
+        at = 0
+        for k, ((pc, _), end) in enumerate(zip(block.insns, ends, strict=True)):
+            self._done, self._pc = k, pc
+            self.lower(body[at:end])
+            at = end
+        if self.closed:
+            return
+        self._done = block.size
+        if block.kind == "stop":
+            self._leave(block.end, self._left())
+        elif block.kind == "next":
+            self._go(block.targets[0])
+
+    def _go(self, target: int) -> None:
+        """Continue at *target* with the block's instructions retired."""
+        n = self._left()
+        if target in self.region.blocks:
+            self.line(f"store i64 {n}, ptr %n")
+            self.end(f"br label %{self._label(target)}")
+        else:
+            self._jump_out(self._address(target), n)
+
+    def _retired(self) -> None:
+        self._done += 1
+
+    def _op_branch(self, node: Value) -> None:
+        self._retired()
+        block = self._current()
+        taken, on = self.label(), self.label()
+        self.end(f"br {self.typed(node.args[0])}, label %{taken}, label %{on}")
+        self._join(taken)
+        self._go(block.targets[0])
+        self._join(on)
+        self._go(block.targets[1])
+
+    def _op_jump_rel(self, node: Value) -> None:
+        self._retired()
+        self._go(self._current().targets[0])
+
+    def _op_jump(self, node: Value) -> None:
+        self._retired()
+        target = node.args[0]
+        assert isinstance(target, Value)
+        t = self.ref(target)
+        if target.width != 64:
+            t = self.new(f"zext i32 {t} to i64")
+        n = self._left()
+        if self._current().returns and self.region.return_sites:
+            self.line(f"store i64 {n}, ptr %n")
+            out = self.label()
+            rel = self.op("sub", t, "%E")
+            if self.xlen == 32:
+                rel = self.op("and", rel, 0xFFFF_FFFF)
+            mask = (1 << self.xlen) - 1
+            cases = " ".join(
+                f"i64 {pc - self.base & mask}, label %{self._label(pc)}"
+                for pc in self.region.return_sites
+            )
+            self.end(f"switch i64 {rel}, label %{out} [{cases}]")
+            self._join(out)
+        self._jump_out(t, n)
+
+    def _current(self) -> Block:
+        for block in self.region.blocks.values():
+            if block.insns and block.insns[-1][0] == self._pc:
+                return block
+        raise AssertionError("no block ends here")
+
+
+def _entry(xlen: int, name: str, body: str, pc: int, base: int, number: int) -> str:
+    """The function of one entry."""
+    mask = "" if xlen == 64 else "  %base = and i64 %raw, 4294967295\n"
+    value = "%raw" if xlen == 64 else "%base"
+    flat = HART["mode"] * 8
+    return f"""define ghccc void @{name}({PARAMS}) #0 {{
+entry:
+  %off = lshr i64 %E, 3
+  %pc = add i64 %P, %off
+  %raw = sub i64 %pc, {pc - base}
+{mask}  %mp = getelementptr i8, ptr %S, i64 {flat}
+  %m = load i64, ptr %mp
+  %f = and i64 %m, {mode.FLAT}
+  %other = icmp eq i64 %f, 0
+  br i1 %other, label %no, label %go, !prof !0
+no:
+  %pp = getelementptr i8, ptr %S, i64 {HART["pc"] * 8}
+  store i64 %pc, ptr %pp
+  %np = getelementptr i8, ptr %S, i64 {HART["budget"] * 8}
+  store i64 %N, ptr %np
+  %tp = getelementptr i8, ptr %S, i64 {HART["table"] * 8}
+  %t = load ptr, ptr %tp
+  %sp = getelementptr ptr, ptr %t, i64 {RESUME_INTERP}
+  %code = load ptr, ptr %sp
+  musttail call ghccc void %code(ptr %S, ptr %A, i64 0, i64 0, ptr %t, i64 0)
+  ret void
+go:
+  musttail call ghccc void @{body}(ptr %S, ptr %A, i64 {value}, i64 %N, ptr %T, i64 {number})
+  ret void
+}}"""
+
+
+def region_text(xlen: int, region: Region, policy: MemoryPolicy) -> str:
+    """The module's IR; entry *k* of ``region.entries`` is the function ``entry<k>``."""
+    entries = region.entries
+    parts = [DECLARATIONS, _RegionFunction(xlen, region, policy).build("body", entries)]
+    for k, pc in enumerate(entries):
+        parts.append(_entry(xlen, f"entry{k}", "body", pc, region.entry, k))
+    parts.append(_ATTRIBUTES)
+    return "\n\n".join(parts)
+
+

@@ -1,0 +1,213 @@
+"""Region discovery: the control-flow graph reachable from a hot pc, calls included.
+
+A region is a set of basic blocks with one or more entries. Direct jumps, branches and calls are
+followed; a return (``jalr x0, 0(ra)``) may go back to any call site of the region. Instructions
+that need a routine (CSRs, traps, fences, ...) end a block: they are the interpreter's. Nothing is
+decoded that ``fetch`` does not give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from otoriscv.core.decode import Insn
+from otoriscv.core.isa.sem import Sem
+from otoriscv.core.isa.table import Row
+from otoriscv.core.policy import TlbPolicy
+from otoriscv.core.uop import uses_op
+
+__all__ = ["LIMIT", "Block", "Region", "discover", "text", "to_dot"]
+
+#: Instructions in a region at most.
+LIMIT: Final = 512
+#: Entries of a region at most: the hot pc, loop heads, places where calls come back.
+MAX_ENTRIES: Final = 24
+
+_LINK: Final = (1, 5)
+_ENDS: Final = ("poll", "leave", "leave_if", "leave_after", "trap", "call")
+
+
+@dataclass(slots=True)
+class Block:
+    """Straight-line instructions; ``kind`` says how it ends.
+
+    ``next`` falls through, ``branch`` and ``jump`` go to ``targets``, ``indirect`` goes anywhere,
+    ``stop`` hands the instruction at ``end`` to the interpreter.
+    """
+
+    start: int
+    insns: list[tuple[int, Insn]] = field(default_factory=list)
+    kind: str = "next"
+    targets: tuple[int, ...] = ()
+    end: int = 0
+    returns: bool = False  # an indirect jump that is a return
+
+    @property
+    def size(self) -> int:
+        return len(self.insns)
+
+
+@dataclass(slots=True)
+class Region:
+    """Blocks by start pc, in discovery order; ``heads`` are the targets of back-edges."""
+
+    entry: int
+    blocks: dict[int, Block]
+    heads: set[int]
+    return_sites: list[int]
+
+    @property
+    def instructions(self) -> int:
+        return sum(b.size for b in self.blocks.values())
+
+    @property
+    def entries(self) -> list[int]:
+        """Where the region is entered: the hot pc, loop heads, then return sites."""
+        wanted = dict.fromkeys([self.entry, *sorted(self.heads), *self.return_sites])
+        return [pc for pc in wanted if pc in self.blocks][:MAX_ENTRIES]
+
+    def spans(self) -> list[tuple[int, int]]:
+        """The byte ranges (start, end) it was made from, merged."""
+        ranges = sorted((pc, pc + i.length) for b in self.blocks.values() for pc, i in b.insns)
+        merged: list[list[int]] = []
+        for start, end in ranges:
+            if merged and start <= merged[-1][1]:
+                merged[-1][1] = max(end, merged[-1][1])
+            else:
+                merged.append([start, end])
+        return [(a, b) for a, b in merged]
+
+
+_KINDS: dict[tuple[str, frozenset[str], int], str] = {}
+
+
+def _kind(row: Row, variant: frozenset[str], xlen: int) -> str:
+    """How an instruction ends: next, branch, jump, indirect, or stop."""
+    key = row.name, variant, xlen
+    kind = _KINDS.get(key)
+    if kind is None:
+        kind = _KINDS[key] = _find_kind(row, variant, xlen)
+    return kind
+
+
+def _find_kind(row: Row, variant: frozenset[str], xlen: int) -> str:
+    if row.semantics is None:
+        return "stop"
+    sem = Sem(xlen, TlbPolicy())
+    sem.begin(row, 4, variant, None, None, None)
+    row.semantics(sem)
+    if any(uses_op(sem.body, op) for op in _ENDS):
+        return "stop"
+    last = sem.body[-1].op if sem.ended else "next"
+    return {"branch": "branch", "jump_rel": "jump", "jump": "indirect"}.get(last, "next")
+
+
+def discover(
+    entry: int, xlen: int, decode: Callable[[int], Insn | None], limit: int = LIMIT
+) -> Region:
+    """The region entered at *entry*; its blocks are empty when nothing can be compiled there."""
+    mask = (1 << xlen) - 1
+    leaders, code = _scan(entry, xlen, mask, decode, limit)
+    blocks: dict[int, Block] = {}
+    sites: list[int] = []
+    for start in leaders:
+        if start not in code:
+            continue
+        block = Block(start)
+        pc = start
+        while True:
+            insn, kind = code[pc]
+            if kind == "stop":
+                block.kind, block.end = "stop", pc
+                break
+            block.insns.append((pc, insn))
+            after = (pc + insn.length) & mask
+            block.end = after
+            if kind in ("branch", "jump"):
+                target = (pc + insn.operands["imm"]) & mask
+                block.kind = kind
+                block.targets = (target, after) if kind == "branch" else (target,)
+                if kind == "jump" and insn.operands["rd"] in _LINK:
+                    sites.append(after)
+                break
+            if kind == "indirect":
+                block.kind = "indirect"
+                block.returns = insn.operands["rd"] == 0 and insn.operands["rs1"] in _LINK
+                if insn.operands["rd"] in _LINK:
+                    sites.append(after)
+                break
+            if after in leaders or after not in code:
+                block.targets = (after,)
+                break
+            pc = after
+        blocks[start] = block
+    heads = {t for b in blocks.values() for t in _successors(b) if t in blocks and t <= b.start}
+    if any(b.returns for b in blocks.values()):
+        # a return goes to an earlier block of the order: test the budget there
+        heads |= {s for s in sites if s in blocks}
+    return Region(entry, blocks, heads, [s for s in dict.fromkeys(sites) if s in blocks])
+
+
+def _successors(block: Block) -> tuple[int, ...]:
+    return block.targets if block.kind != "stop" else ()
+
+
+def _scan(
+    entry: int, xlen: int, mask: int, decode: Callable[[int], Insn | None], limit: int
+) -> tuple[dict[int, None], dict[int, tuple[Insn, str]]]:
+    """Leaders in the order found, and every instruction reached with how it ends."""
+    leaders: dict[int, None] = {entry: None}
+    code: dict[int, tuple[Insn, str]] = {}
+    queue = [entry]
+    while queue:
+        pc = queue.pop(0)
+        while pc not in code and len(code) < limit:
+            insn = decode(pc)
+            if insn is None:
+                break
+            kind = _kind(insn.row, insn.variant, xlen)
+            code[pc] = insn, kind
+            after = (pc + insn.length) & mask
+            new: list[int] = []
+            if kind in ("branch", "jump"):
+                new.append((pc + insn.operands["imm"]) & mask)
+            if kind == "branch" or (
+                kind in ("jump", "indirect") and insn.operands["rd"] in _LINK
+            ):
+                new.append(after)
+            for target in new:
+                leaders[target] = None
+                queue.append(target)
+            if kind != "next":
+                break
+            pc = after
+        else:
+            if pc in code and pc not in leaders:
+                leaders[pc] = None
+    return leaders, code
+
+
+def text(region: Region) -> str:
+    """The region as text, a block a paragraph."""
+    lines = []
+    for start, block in region.blocks.items():
+        marks = " entry" * (start in region.entries) + " head" * (start in region.heads)
+        lines.append(f"{start:#x}:{marks}")
+        lines += [f"  {pc:#x}  {insn.row.name}" for pc, insn in block.insns]
+        to = " ".join(f"{t:#x}" for t in block.targets)
+        lines.append(f"  -> {block.kind} {to}".rstrip())
+    return "\n".join(lines)
+
+
+def to_dot(region: Region) -> str:
+    """The region for Graphviz."""
+    lines = ["digraph region {", "  node [shape=box fontname=monospace];"]
+    for start, block in region.blocks.items():
+        body = "\\l".join(f"{pc:#x} {insn.row.name}" for pc, insn in block.insns)
+        lines.append(f'  b{start:x} [label="{body}\\l{block.kind}"];')
+        lines += [f"  b{start:x} -> b{t:x};" for t in block.targets if t in region.blocks]
+    return "\n".join([*lines, "}"])
+
+
