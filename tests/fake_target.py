@@ -19,6 +19,7 @@ from otoriscv.gdbstub.target import (
     StopEvent,
     StopKind,
     WatchKind,
+    WatchTerm,
 )
 
 __all__ = [
@@ -59,6 +60,7 @@ class FakeTarget:
         self.image = bytes(SIZE)
         self.values: list[dict[int, int]] = []
         self.breakpoints: set[int] = set()
+        self.terms: dict[tuple[WatchKind, int, int], tuple[WatchTerm, ...]] = {}
         self.programs: dict[int, tuple[tuple[bytes, ...], tuple[bytes, ...]]] = {}
         self.watchpoints: set[tuple[WatchKind, int, int]] = set()
         self.attached = False
@@ -131,7 +133,10 @@ class FakeTarget:
     def remove_breakpoint(self, address: int) -> None:
         self.breakpoints.remove(address)
 
-    def insert_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
+    def insert_watchpoint(
+        self, kind: WatchKind, address: int, length: int, terms: Sequence[WatchTerm] = ()
+    ) -> None:
+        self.terms[kind, address, length] = tuple(terms)
         self.watchpoints.add((kind, address, length))
 
     def remove_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
@@ -182,6 +187,14 @@ class FakeTarget:
 
     def kill(self) -> None:
         self.kills += 1
+
+    def symbol(self, name: str) -> tuple[int, int] | None:
+        return (BASE + 0x100, 4) if name == "thing" else None
+
+    def setting(self, name: str, words: Sequence[str]) -> str:
+        if name != "quantum":
+            raise KeyError(name)
+        return str(int(words[0])) if words else "0"
 
     def info(self, topic: str) -> str:
         if topic != "fake":

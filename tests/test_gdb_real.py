@@ -402,6 +402,30 @@ def test_flags_and_the_privilege(box: Box) -> None:
     assert "Environment_call_from_M" in gdb.evaluate("$mcause")
 
 
+def test_monitor(box: Box) -> None:
+    gdb = box.gdb
+    for topic in ("registers", "csr", "memory", "clint", "plic", "uart", "harts", "breakpoints"):
+        assert "nothing to show" not in gdb.cli(f"monitor info {topic}")
+    assert box.machine.engine.name in gdb.cli("monitor info translations")
+    assert "w 0x" in gdb.cli("monitor watch w g if value >= 7 && old == 6")
+    stop = gdb.go()
+    assert stop.signal == "SIGTRAP"
+    assert (stop.line, gdb.integer("n"), gdb.integer("g")) == (line_of("f-write"), 7, 6)
+    assert "1 removed" in gdb.cli("monitor unwatch g")
+    assert "not (value|old)" in gdb.cli("monitor watch g if value")
+    assert "neither" in gdb.cli("monitor watch nowhere")
+    assert "r 0x" in gdb.cli("monitor watch r other,4 if value == 5")
+    assert gdb.go().line == line_of("f-read")
+    gdb.cli("monitor unwatch all")
+    assert "500 instr" in gdb.cli("monitor quantum 500")
+    assert "20000" in gdb.cli("monitor quantum 20000")
+    assert "Not understood" in gdb.cli("monitor quantum many")
+    assert "mtime" in gdb.cli("monitor clock")
+    assert "log is off" in gdb.cli("monitor log off")
+    gdb.breakpoint("finish", "-t")
+    assert gdb.go().function == "finish"
+
+
 @pytest.fixture(params=ENGINES)
 def raw(request: pytest.FixtureRequest, programs: dict[int, Path]) -> Iterator[RawBox]:
     server, target = serve(programs[32], request.param, 1)

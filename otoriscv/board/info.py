@@ -142,6 +142,16 @@ def _breakpoints(machine: VirtMachine) -> str:
     return "".join(lines) or "none\n"
 
 
+def _translations(machine: VirtMachine) -> str:
+    m = machine.m
+    made = getattr(machine.engine, "translations", None)
+    known = "" if made is None else f", {made} translations"
+    return (
+        f"engine {machine.engine.name}{known}; code written {m[MACHINE['code_writes']]} times, "
+        f"{m[MACHINE['invalidations']]} invalidations\n"
+    )
+
+
 #: What ``monitor info`` can show.
 TOPICS: Final[dict[str, Callable[[VirtMachine], str]]] = {
     "registers": _registers,
@@ -152,4 +162,5 @@ TOPICS: Final[dict[str, Callable[[VirtMachine], str]]] = {
     "uart": _uart,
     "harts": _harts,
     "breakpoints": _breakpoints,
+    "translations": _translations,
 }

@@ -125,6 +125,7 @@ class Machine:
         self.on_look: list[Callable[[], None]] = []
         #: Whether a hart stops at the breakpoint where it is (conditions).
         self.stops_at_breakpoint: Callable[[Hart], bool] = lambda hart: True
+        self.stops_at_watchpoint: Callable[[Hart], bool] = lambda hart: True
         #: Called by `reset` after everything else: loads the images.
         self.on_reset: list[Callable[[], None]] = []
         self.semihosting: Semihosting | None = None

@@ -63,13 +63,14 @@ class Runner:
         self._harts = machine.harts
         self._qs = [hart.q for hart in machine.harts]
         self._slice = 20_000
+        self.quantum = QUANTUM
         self.reset()
 
     def reset(self) -> None:
         """Back to hart 0 and step 0."""
         self._started = False
         self.current = 0
-        self.quantum_end = QUANTUM
+        self.quantum_end = self.quantum
         self.next_tick = 0
         self.blocked: set[int] = set()  # harts in a semihosting read without input
         # Where each hart was when its stop was reported: a breakpoint there was seen. And the
@@ -78,6 +79,29 @@ class Runner:
         self._watched: dict[int, int] = {}
         # Where hooks were called for an instruction that was not executed yet.
         self._hooked: dict[int, int] = {}
+
+    def save(self) -> dict[str, Any]:
+        """What it knows about a halted machine, for a snapshot."""
+        return {
+            "started": self._started,
+            "current": self.current,
+            "quantum_end": self.quantum_end,
+            "next_tick": self.next_tick,
+            "blocked": sorted(self.blocked),
+            "seen": sorted(self._seen.items()),
+            "watched": sorted(self._watched.items()),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `save` gave."""
+        self._started = state["started"]
+        self.current = state["current"]
+        self.quantum_end = state["quantum_end"]
+        self.next_tick = state["next_tick"]
+        self.blocked = set(state["blocked"])
+        self._seen = dict(state["seen"])
+        self._watched = dict(state["watched"])
+        self._hooked = {}
 
     # -- counts
 
@@ -329,7 +353,7 @@ class Runner:
         """A watched access: the hooks are called, and it is reported to the debugger if its."""
         q = hart.q
         self._watched[hart.index] = q[_PC]
-        if self._machine.hooks.accessing(hart):
+        if self._machine.hooks.accessing(hart) or not self._machine.stops_at_watchpoint(hart):
             return None
         address, kind = q[HART["exit_addr"]], q[HART["exit_kind"]]
         return self._stop(StopReason.WATCH, hart.index, address=address, kind=kind)
@@ -374,7 +398,7 @@ class Runner:
         if index != self.current:
             self._qs[self.current][_RES_VALID] = 0
             self.current = index
-            self.quantum_end = self._m[_STEPS_END] + QUANTUM
+            self.quantum_end = self._m[_STEPS_END] + self.quantum
 
     def _pick(self, only: Collection[int] | None) -> Hart | None:
         """The hart whose turn it is; None when all wait."""
@@ -387,7 +411,7 @@ class Runner:
             index = (current + k) % count
             if (only is None or index in only) and not self.asleep(index):
                 if index == current:  # nobody else wants to run
-                    self.quantum_end = self._m[_STEPS_END] + QUANTUM
+                    self.quantum_end = self._m[_STEPS_END] + self.quantum
                 self._switch(index)
                 return harts[index]
         return None

@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from otoriscv.board.breakpoint_programs import BreakpointPrograms
 from otoriscv.board.info import ABI_NAMES, TOPICS
+from otoriscv.board.points import DEBUGGER
 from otoriscv.board.regions import memory_regions
+from otoriscv.board.settings import Settings
 from otoriscv.board.stops import Stop, StopReason
+from otoriscv.board.watch_conditions import WatchConditions
 from otoriscv.core.csr import existing
+from otoriscv.core.layout import MACHINE
 from otoriscv.core.memory import MemoryHole
 from otoriscv.gdbstub.target import (
     Action,
@@ -29,6 +33,7 @@ from otoriscv.gdbstub.target import (
     StopEvent,
     StopKind,
     WatchKind,
+    WatchTerm,
 )
 
 if TYPE_CHECKING:
@@ -103,7 +108,10 @@ class BoardTarget:
         self._output: Callable[[bytes], None] | None = None
         machine.hub.listeners.append(self._heard)
         self.programs = BreakpointPrograms(machine, self._heard)
+        self.conditions = WatchConditions(machine)
+        self.settings = Settings(machine)
         machine.stops_at_breakpoint = self.programs.stops
+        machine.stops_at_watchpoint = self.conditions.stops
 
     # -- what it is
 
@@ -200,17 +208,22 @@ class BoardTarget:
             if address in self.machine.breakpoints:
                 self.machine.breakpoints.remove(address)
 
-    def insert_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
+    def insert_watchpoint(
+        self, kind: WatchKind, address: int, length: int, terms: Sequence[WatchTerm] = ()
+    ) -> None:
         with self.machine.lock:
+            self.conditions.put((address, length, _WATCH_KINDS[kind]), terms)
             self.machine.watchpoints.add(address, length, _WATCH_KINDS[kind])
 
     def remove_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
         with self.machine.lock:
+            self.conditions.put((address, length, _WATCH_KINDS[kind]), ())
             self.machine.watchpoints.remove(address, length, _WATCH_KINDS[kind])
 
     def clear_breakpoints(self) -> None:
         with self.machine.lock:
             self.programs.clear()
+            self.conditions.clear()
             self.machine.breakpoints.clear()
             self.machine.watchpoints.clear()
 
@@ -230,7 +243,7 @@ class BoardTarget:
             self._changed.notify_all()
 
     def step(self, hart: int) -> StopEvent:
-        stop = self.machine.step(hart)
+        stop = self._step(hart)
         self._last = self._event(stop)
         return self._last
 
@@ -263,6 +276,14 @@ class BoardTarget:
 
     def kill(self) -> None:
         self._on_kill()
+
+    def symbol(self, name: str) -> tuple[int, int] | None:
+        found = self.machine.symbols.get(name)
+        return None if found is None else (found.address, found.size)
+
+    def setting(self, name: str, words: Sequence[str]) -> str:
+        with self.machine.lock:
+            return self.settings.change(name, words)
 
     def info(self, topic: str) -> str:
         show = TOPICS.get(topic)
@@ -319,7 +340,7 @@ class BoardTarget:
                     return stop
             if isinstance(action, StepRange):
                 return machine.step_range(hart, action.start, action.end)
-            return machine.step(hart)
+            return self._step(hart)
         only = list(actions) if len(actions) < self.harts else None
         while True:
             stop = machine.run(only=only)
@@ -327,6 +348,37 @@ class BoardTarget:
                 return stop
             machine.reset()
             self._on_reset()
+
+    def _step(self, hart: int) -> Stop:
+        """One step; with step-irq off an interrupt's handler is run before it."""
+        machine, m = self.machine, self.machine.m
+        if self.settings.step_irq:
+            return machine.step(hart)
+        one = machine.harts[hart]
+        here = one.pc, one.priv, one.x[2]
+        while True:
+            taken = m[MACHINE["interrupts"]]
+            stop = machine.step(hart)
+            if m[MACHINE["interrupts"]] == taken or stop.reason is not StopReason.STEPS:
+                return stop
+            with self._temporary(here[0]):
+                while (one.pc, one.priv, one.x[2]) != here:
+                    stop = machine.run(only=[hart])
+                    back = stop.reason is StopReason.BREAKPOINT and stop.pc == here[0]
+                    if not back:
+                        return stop
+
+    @contextlib.contextmanager
+    def _temporary(self, address: int) -> Iterator[None]:
+        """A breakpoint for a while."""
+        points = self.machine.breakpoints
+        there = points.owners(address) & DEBUGGER
+        points.add(address)
+        try:
+            yield
+        finally:
+            if not there:
+                points.remove(address)
 
     def _event(self, stop: Stop) -> StopEvent:
         kind = _KINDS.get(stop.reason, StopKind.INTERRUPT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from otoriscv.gdbstub.target import StopEvent, Target, WatchKind
+from otoriscv.gdbstub.target import StopEvent, Target, WatchKind, WatchTerm
 
 __all__ = ["BreakpointTable", "Programs", "Watchpoint"]
 
@@ -46,6 +46,7 @@ class BreakpointTable:
         self.watchpoints: set[Watchpoint] = set()
         self._breakpoints_in: dict[int, Programs] = {}
         self._watchpoints_in: set[Watchpoint] = set()
+        self.own: dict[Watchpoint, tuple[WatchTerm, ...]] = {}  # those of `monitor watch`
 
     def install(self) -> None:
         """Make the machine stop at what is wanted and nowhere else."""
@@ -66,14 +67,30 @@ class BreakpointTable:
         if self._watchpoints_in == self.watchpoints:
             return
         for watch in self._watchpoints_in - self.watchpoints:
-            self._target.remove_watchpoint(*watch)
             self._watchpoints_in.discard(watch)
+            if watch in self.own:
+                self._target.insert_watchpoint(*watch, self.own[watch])
+            else:
+                self._target.remove_watchpoint(*watch)
         for watch in self.watchpoints - self._watchpoints_in:
             self._target.insert_watchpoint(*watch)
             self._watchpoints_in.add(watch)
 
+    def add_own(self, watch: Watchpoint, terms: tuple[WatchTerm, ...]) -> None:
+        """Insert one that the client does not know of, at once."""
+        if watch not in self._watchpoints_in:
+            self._target.insert_watchpoint(*watch, terms)
+        self.own[watch] = terms
+
+    def remove_own(self, watch: Watchpoint) -> None:
+        """The inverse."""
+        del self.own[watch]
+        if watch not in self._watchpoints_in:
+            self._target.remove_watchpoint(*watch)
+
     def clear(self) -> None:
         """The client left: forget everything."""
+        self.own.clear()
         self.software.clear()
         self.hardware.clear()
         self.watchpoints.clear()
@@ -89,7 +106,7 @@ class BreakpointTable:
         """
         kinds = _STOPPED_BY[event.watch] if event.watch is not None else tuple(WatchKind)
         for kind in kinds:
-            for watch in self.watchpoints:
+            for watch in (*self.watchpoints, *self.own):
                 if watch.kind is kind and (
                     watch.address - _WIDEST_ACCESS < event.address < watch.address + watch.length
                 ):

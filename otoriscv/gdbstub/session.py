@@ -180,6 +180,10 @@ class Session:
         self.continue_hart = None
         if event.kind is StopKind.CRASH and event.message:
             self.console(event.message.encode() + b"\n")
+        if event.kind is StopKind.WATCH:
+            hit = self.breakpoints.watch_hit(event)
+            if hit is not None and hit not in self.breakpoints.watchpoints:
+                self.console(f"[monitor watch {hit.address:#x},{hit.length}]\n".encode())
         if self._quiet_stop:
             self._quiet_stop = False
             if event.kind is StopKind.INTERRUPT:

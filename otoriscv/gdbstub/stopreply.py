@@ -40,6 +40,8 @@ def _reason(session: Session, event: StopEvent) -> bytes:
     breakpoints = session.breakpoints
     if event.kind is StopKind.WATCH:
         hit = breakpoints.watch_hit(event)
+        if hit is not None and hit not in breakpoints.watchpoints:
+            return b""  # of `monitor watch`: gdb goes on when a watchpoint is not its own
         kind = hit.kind if hit is not None else event.watch or WatchKind.ACCESS
         address = max(event.address, hit.address) if hit is not None else event.address
         return b"%s:%x;" % (_WATCH_NAMES[kind], address)

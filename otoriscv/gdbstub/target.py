@@ -18,6 +18,7 @@ __all__ = [
     "StopKind",
     "Target",
     "WatchKind",
+    "WatchTerm",
 ]
 
 
@@ -35,6 +36,14 @@ class WatchKind(Enum):
     WRITE = 2
     READ = 3
     ACCESS = 4
+
+
+class WatchTerm(NamedTuple):
+    """One comparison of a watchpoint's condition; all of them must hold."""
+
+    what: str  # "value": what will be there; "old": what is there before the access
+    operator: str  # == != < <= > >= (unsigned), & (have a bit in common)
+    number: int
 
 
 class StopKind(Enum):
@@ -171,8 +180,13 @@ class Target(Protocol):
 
     def remove_breakpoint(self, address: int) -> None: ...
 
-    def insert_watchpoint(self, kind: WatchKind, address: int, length: int) -> None:
-        """Stop before an access that overlaps ``[address, address + length)``."""
+    def insert_watchpoint(
+        self, kind: WatchKind, address: int, length: int, terms: Sequence[WatchTerm] = ()
+    ) -> None:
+        """Stop before an access that overlaps ``[address, address + length)``.
+
+        With *terms* only when they all hold for (the first 8 bytes of) that range.
+        """
         ...
 
     def remove_watchpoint(self, kind: WatchKind, address: int, length: int) -> None: ...
@@ -221,6 +235,17 @@ class Target(Protocol):
 
     def kill(self) -> None:
         """The client killed the guest (k, vKill)."""
+        ...
+
+    def symbol(self, name: str) -> tuple[int, int] | None:
+        """Address and size of a symbol of the guest's program."""
+        ...
+
+    def setting(self, name: str, words: Sequence[str]) -> str:
+        """Show the setting *name* (log, quantum, clock, step-irq), or set it to *words*.
+
+        KeyError for an unknown one, ValueError that says what is wrong with *words*.
+        """
         ...
 
     def info(self, topic: str) -> str:

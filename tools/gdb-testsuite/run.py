@@ -101,7 +101,7 @@ def run(
         f"set target_triplet riscv{options.xlen}-unknown-elf\nset target_alias riscv-unknown-elf\n"
         f'set tool gdb\nset srcdir "{testsuite}"\nset objdir "{work}"\n'
         f'set GDB "{shutil.which("gdb-multiarch")}"\nset gdb_test_timeout 20\n'
-        f'set boards_dir "{HERE}"\nset GDB_DATA_DIRECTORY "/usr/share/gdb"\n'
+        f'set boards_dir "{HERE}"\nset GDB_DATA_DIRECTORY "/usr/share/gdb"\nset enable_libctf no\n'
     )
     boards = work / "boards"
     boards.mkdir()

@@ -2,15 +2,16 @@
 
 | module | packets |
 |---|---|
-| `query` | qSupported qAttached QStartNoAckMode vMustReplyEmpty |
+| `query` | qSupported qAttached QStartNoAckMode vMustReplyEmpty qSymbol |
+| | QPassSignals QProgramSignals QThreadEvents |
 | `transfer` | qXfer |
 | `threads` | H T qC qfThreadInfo qsThreadInfo qThreadExtraInfo |
 | `registers` | g G p P |
-| `memory` | m M X |
+| `memory` | m M x X qCRC qSearch |
 | `breakpoints` | Z z |
 | `execution` | ? c C s S vCont |
 | `lifecycle` | ! R k D vRun vAttach vKill |
-| `monitor` | qRcmd |
+| `monitor`, `monitor_watch` | qRcmd |
 | `files` | vFile |
 """
 
@@ -21,6 +22,7 @@ from otoriscv.gdbstub.commands import (
     lifecycle,
     memory,
     monitor,
+    monitor_watch,
     query,
     registers,
     threads,
@@ -36,6 +38,7 @@ __all__ = [
     "lifecycle",
     "memory",
     "monitor",
+    "monitor_watch",
     "query",
     "registers",
     "threads",

@@ -86,3 +86,36 @@ def _info(session: Session, words: list[str]) -> str:
     except KeyError as error:
         known = f" ({error.args[0]})" if error.args and error.args[0] != topic else ""
         return f"There is nothing to show about {topic!r}{known}."
+
+
+@monitor("log on [KIND,...]|off")
+def _log(session: Session, words: list[str]) -> str:
+    """Log instructions and traps (or exec,trap,mmio,unmapped,csr), or stop that."""
+    return _setting(session, "log", words)
+
+
+@monitor("quantum [STEPS]")
+def _quantum(session: Session, words: list[str]) -> str:
+    """How many instructions a hart runs before it is another's turn."""
+    return _setting(session, "quantum", words)
+
+
+@monitor("clock")
+def _clock(session: Session, words: list[str]) -> str:
+    """The guest's time."""
+    return _setting(session, "clock", words)
+
+
+@monitor("step-irq [on|off]")
+def _step_irq(session: Session, words: list[str]) -> str:
+    """Whether a step that takes an interrupt ends in its handler."""
+    return _setting(session, "step-irq", words)
+
+
+def _setting(session: Session, name: str, words: list[str]) -> str:
+    try:
+        return session.target.setting(name, words)
+    except KeyError:
+        return f"This machine has no setting {name!r}."
+    except ValueError as error:
+        return f"Not understood: {error}."
