@@ -45,6 +45,7 @@ REGION_WORDS: Final = 4
 MAX_REGIONS: Final = 2048
 MAX_REGION_ENTRIES: Final = 8192
 SAMPLES: Final = 1024  # of the pc
+TARGETS: Final = 256
 
 SINK: Final = 32  # x[SINK]: where run-time writes to x0 go
 
@@ -191,13 +192,15 @@ MACHINE["uart_ring"] = 0x1_8000  # UART_RING bytes
 MACHINE["regions"] = 0x1_A000  # REGION_WORDS each: arena start and end, first entry, entries
 MACHINE["region_entries"] = 0x1_C000  # arena offsets of the decoded entries that enter regions
 MACHINE["sample_ring"] = 0x1_E000
+MACHINE["targets"] = 0x1_F000  # where regions jumped to lately, by bits 8:1 of the address
 assert MACHINE_FIELDS_END <= 0x1000
 assert MACHINE["watchpoints"] + MAX_WATCHPOINTS * WATCH_WORDS <= MACHINE["breakpoints"]
 assert MACHINE["breakpoints"] + MAX_BREAKPOINTS <= MACHINE["uart_ring"]
 assert MACHINE["uart_ring"] * 8 + UART_RING <= MACHINE["regions"] * 8
 assert MACHINE["regions"] + MAX_REGIONS * REGION_WORDS <= MACHINE["region_entries"]
 assert MACHINE["region_entries"] + MAX_REGION_ENTRIES <= MACHINE["sample_ring"]
-assert (MACHINE["sample_ring"] + SAMPLES) * 8 <= MACHINE_SIZE
+assert MACHINE["sample_ring"] + SAMPLES <= MACHINE["targets"]
+assert (MACHINE["targets"] + TARGETS) * 8 <= MACHINE_SIZE
 assert HART_FIELDS_END <= PRIVATE
 assert HART["tlb"] * 8 + TLB_BANKS * TLB_KINDS * TLB_ENTRIES * 16 <= HART_SIZE
 

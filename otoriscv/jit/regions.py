@@ -8,7 +8,7 @@ decoded that ``fetch`` does not give.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -57,6 +57,7 @@ class Region:
     blocks: dict[int, Block]
     heads: set[int]
     return_sites: list[int]
+    targets: list[int]  # of other indirect jumps, from history
 
     @property
     def instructions(self) -> int:
@@ -105,11 +106,18 @@ def _find_kind(row: Row, variant: frozenset[str], xlen: int) -> str:
 
 
 def discover(
-    entry: int, xlen: int, decode: Callable[[int], Insn | None], limit: int = LIMIT
+    entry: int,
+    xlen: int,
+    decode: Callable[[int], Insn | None],
+    limit: int = LIMIT,
+    history: Sequence[int] = (),
 ) -> Region:
-    """The region entered at *entry*; its blocks are empty when nothing can be compiled there."""
+    """The region entered at *entry*; its blocks are empty when nothing can be compiled there.
+
+    *history*: where indirect jumps went; those that the region reaches may go there again.
+    """
     mask = (1 << xlen) - 1
-    leaders, code = _scan(entry, xlen, mask, decode, limit)
+    leaders, code = _scan(entry, xlen, mask, decode, limit, history)
     blocks: dict[int, Block] = {}
     sites: list[int] = []
     for start in leaders:
@@ -134,7 +142,7 @@ def discover(
                 break
             if kind == "indirect":
                 block.kind = "indirect"
-                block.returns = insn.operands["rd"] == 0 and insn.operands["rs1"] in _LINK
+                block.returns = _returns(insn)
                 if insn.operands["rd"] in _LINK:
                     sites.append(after)
                 break
@@ -147,7 +155,16 @@ def discover(
     if any(b.returns for b in blocks.values()):
         # a return goes to an earlier block of the order: test the budget there
         heads |= {s for s in sites if s in blocks}
-    return Region(entry, blocks, heads, [s for s in dict.fromkeys(sites) if s in blocks])
+    targets = []
+    if any(b.kind == "indirect" and not b.returns for b in blocks.values()):
+        targets = [t for t in history if t in blocks]
+        heads |= set(targets)
+    sites = [s for s in dict.fromkeys(sites) if s in blocks]
+    return Region(entry, blocks, heads, sites, targets)
+
+
+def _returns(insn: Insn) -> bool:
+    return insn.operands["rd"] == 0 and insn.operands["rs1"] in _LINK
 
 
 def _successors(block: Block) -> tuple[int, ...]:
@@ -155,7 +172,12 @@ def _successors(block: Block) -> tuple[int, ...]:
 
 
 def _scan(
-    entry: int, xlen: int, mask: int, decode: Callable[[int], Insn | None], limit: int
+    entry: int,
+    xlen: int,
+    mask: int,
+    decode: Callable[[int], Insn | None],
+    limit: int,
+    history: Sequence[int],
 ) -> tuple[dict[int, None], dict[int, tuple[Insn, str]]]:
     """Leaders in the order found, and every instruction reached with how it ends."""
     leaders: dict[int, None] = {entry: None}
@@ -177,6 +199,8 @@ def _scan(
                 kind in ("jump", "indirect") and insn.operands["rd"] in _LINK
             ):
                 new.append(after)
+            if kind == "indirect" and not _returns(insn):
+                new += history
             for target in new:
                 leaders[target] = None
                 queue.append(target)

@@ -37,6 +37,7 @@ class Request:
     breakpoints: tuple[int, ...]  # of those in the code
     window: tuple[int, int, int]  # see `Window`
     watching: bool
+    history: tuple[int, ...] = ()  # where regions jumped to lately
     limit: int = LIMIT
 
     @property
@@ -142,7 +143,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         return decoder.decode(word, pc)
 
     xlen = decoder.isa.xlen
-    region = discover(request.pc, xlen, decode, request.limit)
+    region = discover(request.pc, xlen, decode, request.limit, request.history)
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
     policy = FlatPolicy(Window(*request.window), request.watching)

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from otoriscv.core.isa.handlers import FIRST_REGION
+from otoriscv.core.isa.handlers import FIRST_REGION, SPECIAL
 from otoriscv.core.layout import (
     HART,
     HART_SIZE,
@@ -27,6 +27,7 @@ from otoriscv.core.layout import (
     MAX_REGIONS,
     REGION_WORDS,
     SAMPLES,
+    TARGETS,
     entry_offset,
 )
 from otoriscv.jit.cache import DiskCache
@@ -56,6 +57,8 @@ SAMPLE_LAST: Final = 1 << 20
 THRESHOLD: Final = 2
 #: Bytes of code sent along in each direction.
 REACH: Final = 1 << 15
+#: Known targets of a region's indirect jumps at most.
+MAX_TARGETS: Final = 64
 #: Regions that may contain one pc: a caller's copy and its own.
 COPIES: Final = 3
 
@@ -250,7 +253,14 @@ class LlvmEngine(InterpEngine):
             inside,
             (best.base, best.size, best.offset),
             bool(self._m[MACHINE["nwatchpoints"]]),
+            self._history(start, end),
         )
+
+    def _history(self, start: int, end: int) -> tuple[int, ...]:
+        """Where indirect jumps went, near the code to compile."""
+        first = MACHINE["targets"]
+        recent = self._m[first : first + TARGETS].tolist()
+        return tuple(t for t in recent if start <= t < end)[:MAX_TARGETS]
 
     def _breakpoints(self) -> list[int]:
         table = MACHINE["breakpoints"]
@@ -299,7 +309,7 @@ class LlvmEngine(InterpEngine):
             entry = entry_offset(pool, offset)
             offsets.append(entry)
             self._m[_ENTRIES + slot] = entry
-            if self._decode(offset, pc, entry):
+            if self._decode(offset, pc, entry, region):
                 view[entry : entry + 2] = (FIRST_REGION + slot).to_bytes(2, "little")
         low = min(memory.find(s) or 0 for s, _ in region.spans)
         high = max((memory.find(e - 1) or 0) + 1 for _, e in region.spans)
@@ -316,12 +326,14 @@ class LlvmEngine(InterpEngine):
         self._covered.update(region.covered)
         self.statistics["regions"] += 1
 
-    def _decode(self, offset: int, pc: int, entry: int) -> bool:
+    def _decode(self, offset: int, pc: int, entry: int, region: CompiledRegion) -> bool:
         """Make sure the entry is decoded: its operands serve the interpreter. False: it is a
-        region's already, or not ordinary."""
+        larger region's already, or not ordinary."""
         view = self._p.arena.view8
         number = view[entry] | view[entry + 1] << 8
-        if number >= FIRST_REGION or 0 < number < 8:
+        if number >= FIRST_REGION:
+            return self._size_of_slot(number - FIRST_REGION) < region.instructions
+        if 0 < number < len(SPECIAL):
             return False
         if number == 0:
             word = int.from_bytes(view[offset : offset + 4], "little")
@@ -330,6 +342,12 @@ class LlvmEngine(InterpEngine):
             hart = self._p.arena.words(HARTS, HART_SIZE)
             self._helper.routine("decode_entry")(hart, word, pc & 0xFFF, entry)
         return True
+
+    def _size_of_slot(self, slot: int) -> int:
+        for installed in self._rows.values():
+            if installed.first <= slot < installed.first + len(installed.offsets):
+                return installed.region.instructions
+        return 0
 
     def _take_slots(self, count: int) -> int | None:
         for n, (start, size) in enumerate(self._free_slots):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from otoriscv.core import mode
 from otoriscv.core.isa.handlers import RESUME, RESUME_INTERP
 from otoriscv.core.isa.sem import MemoryPolicy, Sem
-from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, TLB_X, tlb_slot
+from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, TARGETS, TLB_X, tlb_slot
 from otoriscv.core.uop import Builder, Value, prune
 from otoriscv.jit.interp.handler import LONGEST, PARAMS
 from otoriscv.jit.llvm.ir import DECLARATIONS, Function
@@ -249,6 +249,9 @@ class _RegionFunction(Function):
 
     def _dispatch(self, target: str, n: str) -> None:
         """Go on at *target*: through the execute TLB, or `resume` when it misses."""
+        hash_ = self.op("and", self.op("lshr", target, 1), TARGETS - 1)
+        history = self.field("%A", MACHINE["targets"], hash_)
+        self.line(f"store i64 {target}, ptr {history}")
         index = self.op("and", self.op("lshr", target, 8), 255 << 4)
         base = self.new(f"getelementptr i8, ptr %S, i64 {tlb_slot(0, TLB_X) * 8}")
         entry = self.new(f"getelementptr i8, ptr {base}, i64 {index}")
@@ -333,7 +336,8 @@ class _RegionFunction(Function):
         if target.width != 64:
             t = self.new(f"zext i32 {t} to i64")
         n = self._left()
-        if self._current().returns and self.region.return_sites:
+        known = self.region.return_sites if self._current().returns else self.region.targets
+        if known:
             self.line(f"store i64 {n}, ptr %n")
             out = self.label()
             rel = self.op("sub", t, "%E")
@@ -342,7 +346,7 @@ class _RegionFunction(Function):
             mask = (1 << self.xlen) - 1
             cases = " ".join(
                 f"i64 {pc - self.base & mask}, label %{self._label(pc)}"
-                for pc in self.region.return_sites
+                for pc in known
             )
             self.end(f"switch i64 {rel}, label %{out} [{cases}]")
             self._join(out)
