@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from otoriscv.board.points import HOOKS
 from otoriscv.board.stops import Stop, StopReason
@@ -345,9 +345,10 @@ class Runner:
     def _call_hooks(self, hart: Hart) -> None:
         """Call the hooks of the instruction at pc, once before it is executed."""
         pc = hart.q[_PC]
-        if self._machine.breakpoints.owners(pc) & HOOKS and self._hooked.get(hart.index) != pc:
+        if self._machine.breakpoints.owners(pc) & HOOKS:
+            again = self._hooked.get(hart.index) == pc
             self._hooked[hart.index] = pc
-            self._machine.hooks.executing(hart)
+            self._machine.hooks.executing(hart, again)
 
     def _watch(self, hart: Hart) -> Stop | None:
         """A watched access: the hooks are called, and it is reported to the debugger if its."""
