@@ -27,7 +27,7 @@ _TRAP_EXITS: Final = MACHINE["trap_exits"]
 
 @dataclass(frozen=True, slots=True)
 class WatchedAccess:
-    """A memory access about to be done. *value* is what a store writes, None otherwise."""
+    """A memory access about to be done. *value* is what a store writes; an AMO's is not known."""
 
     address: int
     size: int
@@ -47,6 +47,7 @@ class Hooks:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._exec: dict[int, list[ExecCallback]] = {}
+        self._called: dict[int, list[ExecCallback]] = {}  # by hart, for its next instruction
         self._access: list[tuple[int, int, int, AccessCallback]] = []
         self._trap: list[tuple[int | None, TrapCallback]] = []
 
@@ -106,16 +107,21 @@ class Hooks:
 
     # -- called by the run loop
 
-    def executing(self, hart: Hart) -> None:
-        """*hart* is about to execute a hooked instruction."""
+    def executing(self, hart: Hart, again: bool) -> None:
+        """*hart* is about to execute a hooked instruction; *again*: and was, when last asked."""
+        called = self._called.setdefault(hart.index, [])
+        if not again:
+            called.clear()
         for callback in list(self._exec.get(hart.pc, ())):
-            callback(hart)
+            if callback not in called:
+                called.append(callback)
+                callback(hart)
 
     def accessing(self, hart: Hart) -> bool:
         """*hart* is about to do a watched access; whether it matters to hooks only."""
         q = hart.q
         begin, size, kind = (q[HART[name]] for name in ("exit_access", "exit_size", "exit_kind"))
-        value = q[HART["exit_value"]] if kind & 2 else None
+        value = q[HART["exit_value"]] if q[HART["exit_stores"]] else None
         end = begin + size
         mine = [row for row in self._access if row[2] & kind and row[0] < end and begin < row[1]]
         for row in mine:
