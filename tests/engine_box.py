@@ -7,6 +7,7 @@ where code changes.
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import pytest
@@ -24,7 +25,7 @@ from otoriscv.jit.engines import ENGINES as KNOWN
 from otoriscv.jit.engines import create
 from otoriscv.jit.python.engine import PythonEngine
 
-__all__ = ["CLINT", "ENGINES", "EVERY", "RAM", "STEP", "EngineBox", "Exit", "difference"]
+__all__ = ["CLINT", "ENGINES", "EVERY", "RAM", "STEP", "EngineBox", "Exit", "difference", "fresh"]
 
 STEP: Final = "step"
 ENGINES: Final = tuple(KNOWN)
@@ -37,7 +38,7 @@ NEVER: Final = (1 << 64) - 1
 #: Fields that say how the engine got there, not where the hart is.
 _SCRATCH: Final = frozenset(
     ("budget", "retired_end", "exit_code", "exit_addr", "exit_kind", "value", "trap_cause",
-     "trap_tval", "watch_skip")
+     "trap_tval", "watch_skip", "exit_access", "exit_size", "exit_value")
 )  # fmt: skip
 _MTIE: Final = 1 << 7
 
@@ -229,7 +230,13 @@ class EngineBox:
             for k in range(n, end):
                 if name not in _SCRATCH:
                     out[name if end == n + 1 else f"{name}[{k - n}]"] = q[k]
+        # MTIP is brought up to date when somebody may look
+        out["mip"] = out["mip"] & ~_MTIE | (_MTIE if self.ticks >= out["mtimecmp"] else 0)
         return out
+
+    def brief(self) -> tuple[int, ...]:
+        """pc, retired instructions and registers: enough to tell where a run is."""
+        return self.hart.pc, self.hart.retired, *self.hart.x
 
     def ram_bytes(self) -> bytes:
         """All of RAM."""
@@ -239,6 +246,19 @@ class EngineBox:
         for e in self._engines():
             e.close()
         self.memory.close()
+
+
+@functools.cache
+def _kept(engine: str, xlen: int, clint: str) -> EngineBox:
+    return EngineBox(engine, xlen, clint=clint)
+
+
+def fresh(engine: str, xlen: int, clint: str = "") -> EngineBox:
+    """A reset box. There is one of each kind, because making one takes a while; so what a program
+    leaves behind in an engine meets the next one, as it should be able to."""
+    box = _kept(engine, xlen, clint)
+    box.reset()
+    return box
 
 
 def difference(a: EngineBox, b: EngineBox, *, memory: bool = True) -> str:

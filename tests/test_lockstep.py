@@ -28,7 +28,7 @@ from tests.random_programs import (
 GENES = st.lists(st.integers(0, (1 << 32) - 1), min_size=40, max_size=160)
 SEEDED = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
