@@ -10,6 +10,7 @@ like any other.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -31,7 +32,7 @@ from otoriscv.core.layout import (
     entry_offset,
 )
 from otoriscv.jit.cache import DiskCache
-from otoriscv.jit.engine import Platform
+from otoriscv.jit.engine import EngineUnavailable, Platform
 from otoriscv.jit.interp.engine import InterpEngine
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.compiler import (
@@ -66,6 +67,14 @@ _REGIONS: Final = MACHINE["regions"]
 _ENTRIES: Final = MACHINE["region_entries"]
 
 
+def _setting(name: str) -> int | None:
+    """A number from the environment."""
+    value = os.environ.get(name, "")
+    if value and not value.isdigit():
+        raise EngineUnavailable(f"{name} is {value!r}: it must be a number")
+    return int(value) if value else None
+
+
 @dataclass(slots=True)
 class _Installed:
     region: CompiledRegion
@@ -87,14 +96,20 @@ class LlvmEngine(InterpEngine):
         helper: PythonEngine,
         *,
         threshold: int | None = None,
-        workers: int = 1,
+        workers: int | None = None,
     ) -> None:
+        """*threshold*: samples before a place is compiled; 1 also samples often. *workers*: compile
+        processes; 0 compiles at once, between slices. OTORISCV_JIT_THRESHOLD and
+        OTORISCV_JIT_WORKERS give the defaults.
+        """
+        threshold = _setting("OTORISCV_JIT_THRESHOLD") if threshold is None else threshold
+        workers = _setting("OTORISCV_JIT_WORKERS") if workers is None else workers
         super().__init__(platform, helper)
         self._threshold = THRESHOLD if threshold is None else max(1, threshold)
         self._first = SAMPLE_FIRST if threshold is None or threshold > 1 else 64
         self._arena = CodeArena()
         self._store = DiskCache()
-        self._workers = Workers(workers) if workers else None
+        self._workers = Workers(1 if workers is None else workers) if workers != 0 else None
         names = len(self._library.addresses)
         size = FIRST_REGION + MAX_REGION_ENTRIES
         self._table = (ctypes.c_uint64 * (2 * size))(*self._library.addresses)
