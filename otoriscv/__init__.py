@@ -9,13 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from otoriscv.api import Device, ExpectError, Machine
     from otoriscv.board.console import BufferConsole
     from otoriscv.board.loaders import Image, ImageError, load_image
-    from otoriscv.board.machine import Machine
+    from otoriscv.board.snapshot import Snapshot, SnapshotError
     from otoriscv.board.stops import Stop, StopReason
     from otoriscv.board.target import BoardTarget
     from otoriscv.board.virt import VirtConfig, VirtMachine
+    from otoriscv.core.bus import BusFault
     from otoriscv.core.isa.strings import Isa
+    from otoriscv.core.memory import MemoryHole
     from otoriscv.gdbstub.server import GdbServer
     from otoriscv.jit.engine import EngineUnavailable
 
@@ -24,12 +27,18 @@ __version__: Final = "0.1.0"
 _HOME: Final = {
     "BoardTarget": "otoriscv.board.target",
     "BufferConsole": "otoriscv.board.console",
+    "BusFault": "otoriscv.core.bus",
+    "Device": "otoriscv.api",
     "EngineUnavailable": "otoriscv.jit.engine",
+    "ExpectError": "otoriscv.api",
     "GdbServer": "otoriscv.gdbstub.server",
     "Image": "otoriscv.board.loaders",
     "ImageError": "otoriscv.board.loaders",
     "Isa": "otoriscv.core.isa.strings",
-    "Machine": "otoriscv.board.machine",
+    "Machine": "otoriscv.api",
+    "MemoryHole": "otoriscv.core.memory",
+    "Snapshot": "otoriscv.board.snapshot",
+    "SnapshotError": "otoriscv.board.snapshot",
     "Stop": "otoriscv.board.stops",
     "StopReason": "otoriscv.board.stops",
     "VirtConfig": "otoriscv.board.virt",
@@ -40,12 +49,18 @@ _HOME: Final = {
 __all__ = [
     "BoardTarget",
     "BufferConsole",
+    "BusFault",
+    "Device",
     "EngineUnavailable",
+    "ExpectError",
     "GdbServer",
     "Image",
     "ImageError",
     "Isa",
     "Machine",
+    "MemoryHole",
+    "Snapshot",
+    "SnapshotError",
     "Stop",
     "StopReason",
     "VirtConfig",

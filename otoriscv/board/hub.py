@@ -6,8 +6,8 @@ down with the instant: a run can be repeated from that record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from otoriscv.board.console import Console
@@ -28,6 +28,17 @@ class Hub:
         self._pending = bytearray()
         self._breaks = 0
         self._direct = False  # the guest reads through semihosting or HTIF, not the UART
+
+    def save(self) -> dict[str, Any]:
+        """What is on the way to the guest, for a snapshot."""
+        return {"pending": bytes(self._pending), "breaks": self._breaks, "direct": self._direct}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `save` gave; the record begins anew."""
+        self._pending[:] = state["pending"]
+        self._breaks = state["breaks"]
+        self._direct = state["direct"]
+        self.record.clear()
 
     def output(self, data: bytes) -> None:
         """The guest prints *data*."""

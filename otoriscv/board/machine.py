@@ -31,6 +31,7 @@ from otoriscv.core.memory import Arena, Memory, pool_size
 from otoriscv.jit.engines import create
 
 if TYPE_CHECKING:
+    from otoriscv.board.snapshot import Snapshot
     from otoriscv.devices.semihosting import Semihosting
     from otoriscv.jit.engine import Engine
     from otoriscv.jit.python.engine import PythonEngine
@@ -117,6 +118,10 @@ class Machine:
         self.breakpoints = Breakpoints(m, self.memory, self._breakpoint_changed)
         self.watchpoints = Watchpoints(m, self._watchpoints_changed)
         self.hooks = Hooks(self)
+        #: The last snapshot made or restored: pages that are clean have its contents.
+        self.checkpoint: Snapshot | None = None
+        #: The snapshot restored last, from which the recorded input goes on.
+        self.origin: Snapshot | None = None
         #: Called between slices: hand output over. The guest must not notice.
         self.on_flush: list[Callable[[], None]] = []
         #: Called at fixed instants (virtual clock) or between slices (host): input enters here.
@@ -267,7 +272,7 @@ class Machine:
                 device.reset()
             if self.semihosting is not None:
                 self.semihosting.reset()
-            self.ending = None
+            self.ending = self.checkpoint = self.origin = None
             self._stop_requested = False
             for hook in self.on_reset:
                 hook()

@@ -8,6 +8,10 @@ from collections.abc import Callable
 __all__ = ["Scheduler"]
 
 
+def _order(event: tuple[int, int, Callable[[], None]]) -> tuple[int, int]:
+    return event[:2]
+
+
 class Scheduler:
     """A queue of callbacks by instant. What an instant counts is the owner's business.
 
@@ -38,6 +42,10 @@ class Scheduler:
         while self._heap and self._heap[0][0] <= now:
             heapq.heappop(self._heap)[2]()
         return True
+
+    def pending(self) -> list[tuple[int, Callable[[], None]]]:
+        """(instant, callback) of every event, in the order in which they will run."""
+        return [(instant, callback) for instant, _, callback in sorted(self._heap, key=_order)]
 
     def clear(self) -> None:
         """Forget every event."""

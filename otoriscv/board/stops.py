@@ -21,6 +21,7 @@ class StopReason(Enum):
     CRASH = "crash"  # the guest cannot go on
     IDLE = "idle"  # every hart waits for an interrupt that cannot come
     TIMEOUT = "timeout"  # the virtual time limit
+    UNTIL = "until"  # what `otoriscv.Machine.run` was asked to wait for
     ENDED = "ended"  # `Machine.end`: an expectation or the like; ``code`` is the exit code
 
 

@@ -13,7 +13,7 @@ from otoriscv.board.bootrom import boot_rom
 from otoriscv.board.console import BufferConsole, Console
 from otoriscv.board.devicetree import TreeConfig, place_fdt, virt_blob
 from otoriscv.board.hub import Hub
-from otoriscv.board.loaders import Image, SymbolTable, fit
+from otoriscv.board.loaders import Image, ImageError, SymbolTable, fit
 from otoriscv.board.machine import ClockKind, Machine, Mtime
 from otoriscv.core.bus import Device
 from otoriscv.core.isa.strings import Isa
@@ -134,7 +134,7 @@ class VirtMachine(Machine):
         return True
 
     def _add_devices(self) -> None:
-        plic = Plic(len(self.harts), self.set_irq)
+        self.plic = plic = Plic(len(self.harts), self.set_irq)
 
         def line(source: int) -> Callable[[bool], None]:
             return lambda level: plic.set_line(source, level)
@@ -167,13 +167,18 @@ class VirtMachine(Machine):
                 wall=self.wall_ns,
             )
         self.update_ebreak()
+        self._add_htif()
+        self.on_look.append(self._poll_htif)
+        self.on_pump.append(self._poll_htif)
+
+    def _add_htif(self) -> None:
+        """Serve the image's tohost, if it has one."""
+        self.htif = None
         tohost = self.symbols.get("tohost")
         if tohost is not None and self.memory.find(tohost.address, 8) is not None:
             fromhost = self.symbols.get("fromhost")
             where = None if fromhost is None else fromhost.address
             self.htif = Htif(tohost.address, where, self._print, self.hub.take_byte)
-            self.on_look.append(self._poll_htif)
-            self.on_pump.append(self._poll_htif)
 
     def wall_ns(self) -> int:
         """Nanoseconds since the Unix epoch, as the guest's clock has it."""
@@ -188,13 +193,27 @@ class VirtMachine(Machine):
         self.hub.output(data)
 
     def _poll_htif(self) -> None:
-        assert self.htif is not None
+        if self.htif is None:
+            return
         self.htif.poll(
             lambda address: int.from_bytes(self.memory.read(address, 8), "little"),
             lambda address, value: self.memory.write(address, value.to_bytes(8, "little")),
         )
 
     # -- loading
+
+    def load(self, image: Image) -> None:
+        """Put another image in place of the first, and reset. `ImageError` when it does not fit."""
+        if image.xlen != self.xlen:
+            raise ImageError(f"{image.path}: is a {image.xlen}-bit program for rv{self.xlen}")
+        config = self.config
+        self.image = fit(image, [*config.ram, *config.rom])
+        self.config = replace(config, image=image)
+        if not self._has_rom:
+            for hart in self.harts:
+                hart.reset_vector = image.entry
+        self._add_htif()
+        self.reset()
 
     def _load(self) -> None:
         """Put the image, the device tree and the boot ROM into cleared memory."""

@@ -110,7 +110,9 @@ def _trap(b: Builder, cause: int | Value, tval: Value) -> None:
     b.ret(TRAP)
 
 
-def _watch(b: Builder, address: Value, size: Value, kinds: Value, value: Value | None = None) -> None:
+def _watch(
+    b: Builder, address: Value, size: Value, kinds: Value, value: Value | None = None
+) -> None:
     with (
         b.if_(b.get_m("nwatchpoints").ne(0) & b.get("watch_skip").eq(0)),
         b.if_(b.call("watched", address, size, kinds).ne(0)),

@@ -11,6 +11,7 @@ from typing import Final
 
 from otoriscv.core.bus import Access, BusFault
 from otoriscv.devices.protocols import Nanoseconds, Schedule, SetLine
+from otoriscv.devices.state import Stateful
 
 __all__ = ["RTC_SIZE", "GoldfishRtc"]
 
@@ -21,10 +22,11 @@ _LOW: Final = 0xFFFF_FFFF
 _ALL: Final = (1 << 64) - 1
 
 
-class GoldfishRtc:
+class GoldfishRtc(Stateful):
     """*now* gives nanoseconds since the epoch; *schedule(delay_ns, callback)* wakes the alarm."""
 
     name = "rtc"
+    STATE = ("_offset", "_latched", "_alarm", "_armed", "_pending", "_enabled", "_line")
 
     def __init__(self, now: Nanoseconds, schedule: Schedule, irq: SetLine) -> None:
         self._now = now

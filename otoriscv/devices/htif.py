@@ -21,6 +21,7 @@ from typing import Final
 
 from otoriscv.devices.exits import GuestExit
 from otoriscv.devices.protocols import MEMORY_FAULTS
+from otoriscv.devices.state import Stateful
 
 __all__ = ["Htif"]
 
@@ -35,12 +36,14 @@ _MAX_WRITE: Final = 1 << 20
 _GETCHAR: Final = 1 << 56
 
 
-class Htif:
+class Htif(Stateful):
     """Addresses are physical. *console_in()* gives one byte of input, or None while there is none.
 
     Memory is read and written through the callables given to `poll`; those may raise `BusFault` or
     `MemoryHole`.
     """
+
+    STATE = ("_answers", "_getchars")
 
     def __init__(
         self,

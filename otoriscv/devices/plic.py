@@ -22,6 +22,7 @@ from typing import Final
 
 from otoriscv.core.bus import Access, BusFault
 from otoriscv.devices.protocols import SetHartIrq
+from otoriscv.devices.state import Stateful
 
 __all__ = ["PLIC_SIZE", "PLIC_SOURCES", "Plic"]
 
@@ -36,10 +37,11 @@ _PRIORITY_MASK: Final = 7
 _MIP_BITS: Final = (11, 9)  # MEIP, SEIP
 
 
-class Plic:
+class Plic(Stateful):
     """*set_irq(hart, bit, level)* drives MEIP (11) and SEIP (9)."""
 
     name = "plic"
+    STATE = ("_priority", "_enable", "_threshold", "_levels", "_in_flight", "_pending", "_outputs")
 
     def __init__(self, harts: int, set_irq: SetHartIrq, sources: int = PLIC_SOURCES) -> None:
         self._sources = sources

@@ -51,11 +51,11 @@ class Console:
     ) -> None:
         self._out = out
         self._in = into
-        self._reads = reads
+        self.reads = reads
 
     def read(self, limit: int) -> bytes:
         """Whatever has been typed, at least one byte; b"" at the end of the input."""
-        if not self._reads:
+        if not self.reads:
             raise OSError(errno.EBADF, "not open for reading")
         data = self._in(limit)
         if data is None:
@@ -64,7 +64,7 @@ class Console:
 
     def write(self, data: bytes) -> int:
         """Print *data*."""
-        if self._reads:
+        if self.reads:
             raise OSError(errno.EBADF, "not open for writing")
         self._out(data)
         return len(data)
@@ -86,13 +86,13 @@ class Features:
 
     tty = False
 
-    def __init__(self) -> None:
-        self._at = 0
+    def __init__(self, position: int = 0) -> None:
+        self.position = position
 
     def read(self, limit: int) -> bytes:
         """The next bytes."""
-        data = _FEATURES[self._at : self._at + limit]
-        self._at += len(data)
+        data = _FEATURES[self.position : self.position + limit]
+        self.position += len(data)
         return data
 
     def write(self, data: bytes) -> int:
@@ -103,7 +103,7 @@ class Features:
         """Go to *position*."""
         if position > len(_FEATURES):
             raise OSError(errno.EINVAL, "behind the end")
-        self._at = position
+        self.position = position
 
     def length(self) -> int:
         """Magic number and one byte of bits."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from otoriscv.devices.exits import GuestExit
 from otoriscv.devices.protocols import MEMORY_FAULTS, Nanoseconds
@@ -91,6 +91,31 @@ class Semihosting:
             file.close()
         self._handles.clear()
         self._errno = 0
+
+    @property
+    def files_open(self) -> bool:
+        """Whether the guest has a file of the host open: no snapshot can hold that."""
+        return any(isinstance(file, HostFile) for file in self._handles.values())
+
+    def save(self) -> dict[str, Any]:
+        """The open handles, for a snapshot."""
+        handles = [
+            [handle, "features", file.position]
+            if isinstance(file, Features)
+            else [handle, "console", isinstance(file, Console) and file.reads]
+            for handle, file in self._handles.items()
+        ]
+        return {"errno": self._errno, "handles": handles}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `save` gave."""
+        self.reset()
+        self._errno = state["errno"]
+        for handle, kind, detail in state["handles"]:
+            if kind == "console":
+                self._handles[handle] = Console(self._out, self._in, reads=detail)
+            else:
+                self._handles[handle] = Features(detail)
 
     def is_call(self, read: Callable[[int, int], bytes], pc: int) -> bool:
         """True when the ebreak at *pc* is a call. *read* reads code, or raises likewise."""

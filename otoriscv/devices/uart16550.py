@@ -25,6 +25,7 @@ from typing import Final
 from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.layout import MACHINE, UART_RING
 from otoriscv.devices.protocols import SetLine
+from otoriscv.devices.state import Stateful
 
 __all__ = ["Uart16550"]
 
@@ -48,7 +49,7 @@ _HEAD: Final = MACHINE["uart_head"]
 _TAIL: Final = MACHINE["uart_tail"]
 
 
-class Uart16550:
+class Uart16550(Stateful):
     """The console's UART.
 
     *slots* is the machine struct as ``memoryview('Q')``, *ring* its ``uart_ring`` bytes as
@@ -56,6 +57,19 @@ class Uart16550:
     """
 
     name = "uart"
+    STATE = (
+        "_queue",
+        "_fifo",
+        "_held",
+        "_ier",
+        "_fcr",
+        "_mcr",
+        "_msr_delta",
+        "_scr",
+        "_divisor",
+        "_thr_pending",
+        "_line",
+    )
 
     def __init__(
         self,

@@ -1,0 +1,248 @@
+"""Snapshots: the continuation is the same, in this process and in another, on both engines."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from otoriscv import Device, Machine, Snapshot, SnapshotError, StopReason
+from tests.board_guest import ENGINES, FINISH, PUTS, build, needs_cc
+from tests.test_api_machine import DEVICE, ECHO, Echo
+
+pytestmark = needs_cc
+
+#: A timer interrupt every few ticks, self-modifying code, atomics, and output that depends on all.
+BUSY = f"""
+_start: la sp, stack
+    la t0, handler
+    csrw mtvec, t0
+    li s0, 0x2004000
+    li s1, 7
+    sw zero, 4(s0)
+    sw s1, 0(s0)
+    li t0, 0x80
+    csrw mie, t0
+    csrsi mstatus, 8
+    li s2, 600
+    la s3, table
+1:  la t0, patch
+    slli t1, s2, 20
+    srli t1, t1, 1
+    ori t1, t1, 0x513
+    sw t1, 0(t0)
+    fence.i
+    .option push
+    .option norvc
+    .align 2
+patch: addi a0, x0, 0
+    .option pop
+    amoadd.w t1, a0, (s3)
+    andi t2, s2, 255
+    slli t2, t2, 6
+    add t2, t2, s3
+    sw t1, 64(t2)
+    addi s2, s2, -1
+    bnez s2, 1b
+    lw a0, (s3)
+    andi a0, a0, 127
+    j finish
+    .align 2
+handler: addi s1, s1, 7
+    sw s1, 0(s0)
+    andi t3, s1, 31
+    addi t3, t3, 64
+    li t4, 0x10000000
+    sb t3, 0(t4)
+    mret
+{PUTS}{FINISH}
+    .bss
+    .align 12
+table: .skip 65536
+stack:
+"""
+
+
+def state(m: Machine) -> object:
+    hart = m.board.harts[0]
+    return (
+        m.retired,
+        m.board.steps,
+        m.seconds,
+        m.regs.pc,
+        hart.x[:],
+        {name: m.regs[name] for name in m.regs},
+        m.mem["table" : m.symbols["table"] + 65536],
+    )
+
+
+def finish(m: Machine) -> tuple[object, str]:
+    printed = len(m.output)
+    stop = m.run()
+    return (stop.reason, stop.code, stop.pc, state(m)), m.output[printed:]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("xlen", (32, 64))
+def test_the_continuation_is_the_same(engine: str, xlen: int, tmp_path: Path) -> None:
+    with Machine(build(BUSY, xlen), engine=engine) as m:
+        m.run(count=5_432)
+        saved = m.save()
+        here = state(m)
+        saved.write(tmp_path / "s")
+        first = finish(m)
+        assert len(first[1]) > 3
+        m.restore(saved)
+        assert state(m) == here
+        assert finish(m) == first
+    with Machine(build(BUSY, xlen), engine=engine) as straight:
+        straight.run(count=5_432)
+        assert finish(straight) == first, "saving changes nothing"
+    for other in ENGINES:
+        with Machine(build(BUSY, xlen), engine=other) as m:
+            m.run(count=random.Random(1).randrange(8_000))
+            m.restore(Snapshot.read(tmp_path / "s"))
+            assert state(m) == here
+            assert finish(m) == first
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_many_snapshots_in_any_order(engine: str) -> None:
+    with Machine(build(BUSY), engine=engine) as m:
+        known = []
+        for _ in range(8):
+            m.run(count=1_001)
+            known.append((m.save(), state(m)))
+        rng = random.Random(2)
+        for _ in range(12):
+            saved, expected = rng.choice(known)
+            m.restore(saved)
+            assert state(m) == expected
+            m.run(count=rng.randrange(1_000))
+            m.mem.u32["table"] = rng.randrange(1 << 32)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_writes_of_every_writer_are_undone(engine: str) -> None:
+    with Machine(build(BUSY), engine=engine) as m:
+        m.run(count=500)
+        saved = m.save()
+        before = m.mem[0x8000_0000:+0x20_0000]
+        m.run(count=2_000)  # stores, atomics
+        m.mem[0x8010_0FFE:+4] = b"abcd"  # the API, over a page's end
+        m.board.memory.write(0x8018_0000, bytes(range(256)) * 64)  # DMA, loaders, debuggers
+        m.restore(saved)
+        assert m.mem[0x8000_0000:+0x20_0000] == before
+        m.reset()
+        m.restore(saved)
+        assert m.mem[0x8000_0000:+0x20_0000] == before
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_code_is_translated_again(engine: str) -> None:
+    with Machine(build("_start: li a0, 1\n1: j 1b"), engine=engine) as m:
+        saved = m.save()
+        m.mem["_start"] = b"\x0d\x45"  # li a0, 3
+        m.run(count=20)
+        assert m.regs.a0 == 3
+        m.restore(saved)
+        m.run(count=20)
+        assert m.regs.a0 == 1
+
+
+def test_console_input_on_its_way() -> None:
+    with Machine(build(ECHO)) as m:
+        m.send("abcdef")
+        m.expect("ABC")
+        saved = m.save()
+        for _ in range(3):
+            m.restore(saved)
+            assert m.expect("D(.)F").group(1) == "E"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_devices_and_their_events(engine: str, tmp_path: Path) -> None:
+    def make() -> Machine:
+        m = Machine(build(DEVICE), engine=engine)
+        m.attach(Echo(), 0x3000_0000, irq=20)
+        return m
+
+    with make() as m:
+        m.run(timeout=0.1)  # the event is pending
+        saved = m.save()
+        saved.write(tmp_path / "s")
+        end = m.run(), m.retired, m.seconds
+        m.restore(saved)
+        assert (m.run(), m.retired, m.seconds) == end
+    with make() as m:
+        m.restore(Snapshot.read(tmp_path / "s"))
+        assert (m.run(), m.retired, m.seconds) == end
+
+
+def test_local_functions_stay_in_the_process(tmp_path: Path) -> None:
+    with Machine(build("_start: wfi\nj _start")) as m, Machine(build("_start: wfi\nj _start")) as n:
+        m.after(1, m.stop)
+        saved = m.save()
+        m.restore(saved)
+        assert m.run().reason is StopReason.REQUEST
+        with pytest.raises(SnapshotError, match="called later"):
+            saved.write(tmp_path / "s")
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(SnapshotError, match="another machine"):
+            n.restore(saved)
+
+
+def test_of_another_machine() -> None:
+    with Machine(build(BUSY)) as m, Machine(build(BUSY), harts=2) as two:
+        with pytest.raises(SnapshotError, match="another machine: harts 1, here 2"):
+            two.restore(m.save())
+        m.attach(Device(), 0x3000_0000)
+        with Machine(build(BUSY)) as plain, pytest.raises(SnapshotError, match="devices"):
+            plain.restore(m.save())
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Machine(build(BUSY), ram=1 << 20) as m:
+        m.save().write(path)
+        good = path.read_bytes()
+        cases = [
+            (b"", "is no snapshot"),
+            (b"\x7fELF" + bytes(100), "is no snapshot"),
+            (good[:17] + b"\n", "is no snapshot"),
+            (good[:18] + b"\x09" + good[19:], "has format 9; this otoriscv reads 1"),
+            (good[:-1], "is damaged"),
+            (good + b"x", "is damaged"),
+        ]
+        rng = random.Random(3)
+        for _ in range(50):
+            at = rng.randrange(26, len(good))
+            cases.append((good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :], "is damaged"))
+        for data, message in cases:
+            path.write_bytes(data)
+            with pytest.raises(SnapshotError, match=message) as caught:
+                Snapshot.read(path)
+            assert "\n" not in str(caught.value)
+        path.write_bytes(good)
+        m.restore(Snapshot.read(path))
+
+
+@pytest.mark.timing
+def test_a_save_takes_milliseconds() -> None:
+    with Machine(build(BUSY), ram=128 << 20) as m:
+        m.mem[0x8100_0000:+0x400_0000] = b"\x5a" * 0x400_0000  # 64 MiB in use
+        saved = m.save()
+        saves, restores = [], []
+        for _ in range(10):
+            m.run(count=2_000)
+            t0 = time.perf_counter()
+            m.save()
+            t1 = time.perf_counter()
+            m.restore(saved)
+            t2 = time.perf_counter()
+            saves.append(t1 - t0)
+            restores.append(t2 - t1)
+    assert min(saves) < 0.02, saves
+    assert min(restores) < 0.03, restores
