@@ -128,6 +128,8 @@ def decode(data: bytes, *, value: bool = True) -> Code:
                 raise AgentError("the expression leaves no value")
             continue
         waiting += [(target, depth) for target in _successors(insn)]
+    if not ends:
+        raise AgentError("the expression cannot come to an end")
     _check_overlap(insns)
     return Code(insns, height, frozenset(ends))
 

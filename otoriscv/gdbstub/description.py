@@ -27,8 +27,11 @@ _DOUBLE = (
 )
 
 
-def target_xml(xlen: int, registers: Sequence[RegisterInfo]) -> bytes:
-    """The whole description as one document."""
+_GENERIC = {1: "ra", 2: "sp", 8: "fp", PC: "pc", **{10 + n: f"arg{n + 1}" for n in range(8)}}
+
+
+def target_xml(xlen: int, registers: Sequence[RegisterInfo], *, lldb: bool = False) -> bytes:
+    """The whole description as one document; LLDB also wants to know what registers are for."""
     parts = [
         '<?xml version="1.0"?>\n<!DOCTYPE target SYSTEM "gdb-target.dtd">\n',
         f'<target version="1.0">\n<architecture>riscv:rv{xlen}</architecture>\n',
@@ -42,7 +45,7 @@ def target_xml(xlen: int, registers: Sequence[RegisterInfo]) -> bytes:
             parts.append(_DOUBLE + "\n")
         if group in ("csr", "virtual"):
             parts.append(type_definitions([register.name for register in feature], xlen))
-        parts.extend(_register_xml(register, xlen) for register in feature)
+        parts.extend(_register_xml(register, xlen, lldb) for register in feature)
         parts.append("</feature>\n")
     parts.append("</target>\n")
     return "".join(parts).encode()
@@ -52,7 +55,7 @@ def _feature_order(register: RegisterInfo) -> tuple[int, int]:
     return ("cpu", "fpu", "csr", "virtual").index(register.group), register.number
 
 
-def _register_xml(register: RegisterInfo, xlen: int) -> str:
+def _register_xml(register: RegisterInfo, xlen: int, lldb: bool) -> str:
     attributes = (
         f'<reg name={quoteattr(register.name)} bitsize="{register.bits}" '
         f'regnum="{register.number}" type="{_type(register, xlen)}"'
@@ -60,6 +63,12 @@ def _register_xml(register: RegisterInfo, xlen: int) -> str:
     if register.group == "csr":
         # A call from gdb saves and restores registers, which must not write CSRs back.
         attributes += ' save-restore="no" group="csr"'
+    if lldb and register.number <= PC:
+        attributes += f' dwarf_regnum="{register.number}" gcc_regnum="{register.number}"'
+        if register.number < PC:
+            attributes += f' altname="x{register.number}"'
+        if register.number in _GENERIC:
+            attributes += f' generic="{_GENERIC[register.number]}"'
     return attributes + "/>\n"
 
 

@@ -63,6 +63,7 @@ class Session:
         self.finished = False  # nothing more to say: close the connection
         self.no_ack = False
         self.lldb = False  # the client turned out to be LLDB
+        self.list_threads = False  # stop replies list all threads
         self.mask = (1 << target.xlen) - 1
         self._send = send
         self._parser = Parser()

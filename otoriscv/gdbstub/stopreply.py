@@ -32,6 +32,8 @@ def stop_reply(session: Session, event: StopEvent, *, with_reason: bool = True) 
     parts = [b"T%02xthread:%x;core:%x;" % (signal, event.hart + 1, event.hart)]
     if with_reason:
         parts.append(_reason(session, event))
+    if session.list_threads:
+        parts.append(_threads(session))
     parts.extend(_expedited(session, event.hart))
     return b"".join(parts)
 
@@ -51,6 +53,14 @@ def _reason(session: Session, event: StopEvent) -> bytes:
             return b"hwbreak:;" if "hwbreak" in session.client_features else b""
         return b"swbreak:;" if "swbreak" in session.client_features else b""
     return b""
+
+
+def _threads(session: Session) -> bytes:
+    """Every thread and its pc."""
+    harts = range(session.target.harts)
+    ids = ",".join(f"{hart + 1:x}" for hart in harts)
+    pcs = ",".join(f"{session.target.read_register(hart, PC):x}" for hart in harts)
+    return f"threads:{ids};thread-pcs:{pcs};".encode()
 
 
 def _expedited(session: Session, hart: int) -> list[bytes]:

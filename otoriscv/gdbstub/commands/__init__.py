@@ -13,6 +13,7 @@
 | `lifecycle` | ! R k D vRun vAttach vKill |
 | `monitor`, `monitor_watch` | qRcmd |
 | `files` | vFile |
+| `lldb` | qHostInfo qProcessInfo qMemoryRegionInfo jThreadsInfo ... |
 """
 
 from otoriscv.gdbstub.commands import (
@@ -20,6 +21,7 @@ from otoriscv.gdbstub.commands import (
     execution,
     files,
     lifecycle,
+    lldb,
     memory,
     monitor,
     monitor_watch,
@@ -36,6 +38,7 @@ __all__ = [
     "execution",
     "files",
     "lifecycle",
+    "lldb",
     "memory",
     "monitor",
     "monitor_watch",

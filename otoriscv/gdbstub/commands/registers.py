@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.commands.arguments import hexadecimal, hexbytes, two
+from otoriscv.gdbstub.commands.lldb import split_thread
 from otoriscv.gdbstub.commands.table import packet
 from otoriscv.gdbstub.description import PC
 from otoriscv.gdbstub.errors import INVALID, CommandError
@@ -21,7 +22,8 @@ _GENERAL = range(PC + 1)  # x0-x31 and pc; the client asks for others one by one
 @packet("g")
 def read_general(session: Session, arguments: bytes) -> bytes:
     """The integer registers and pc."""
-    size, hart, read = session.target.xlen // 8, session.hart, session.target.read_register
+    _, hart = split_thread(session, arguments)
+    size, read = session.target.xlen // 8, session.target.read_register
     values = [read(hart, number).to_bytes(size, "little") for number in _GENERAL]
     return b"".join(values).hex().encode()
 
@@ -29,7 +31,8 @@ def read_general(session: Session, arguments: bytes) -> bytes:
 @packet("G")
 def write_general(session: Session, arguments: bytes) -> bytes:
     """The inverse of ``g``."""
-    size, hart = session.target.xlen // 8, session.hart
+    arguments, hart = split_thread(session, arguments)
+    size = session.target.xlen // 8
     data = hexbytes(arguments)
     if len(data) != size * len(_GENERAL):
         raise CommandError(INVALID, f"G takes {size * len(_GENERAL)} bytes, not {len(data)}")
@@ -42,20 +45,22 @@ def write_general(session: Session, arguments: bytes) -> bytes:
 @packet("p")
 def read_one(session: Session, arguments: bytes) -> bytes:
     """One register."""
+    arguments, hart = split_thread(session, arguments)
     register = _register(session, arguments)
-    value = session.target.read_register(session.hart, register.number)
+    value = session.target.read_register(hart, register.number)
     return value.to_bytes((register.bits + 7) // 8, "little").hex().encode()
 
 
 @packet("P")
 def write_one(session: Session, arguments: bytes) -> bytes:
     """``Pn=value``."""
+    arguments, hart = split_thread(session, arguments)
     number, text = two(arguments, b"=")
     register = _register(session, number)
     data = hexbytes(text)
     if len(data) != (register.bits + 7) // 8:
         raise CommandError(INVALID, f"{register.name} has {register.bits} bits")
-    session.target.write_register(session.hart, register.number, int.from_bytes(data, "little"))
+    session.target.write_register(hart, register.number, int.from_bytes(data, "little"))
     return b"OK"
 
 

@@ -25,7 +25,7 @@ _PIECE = MAX_PACKET // 2 - 16  # every byte may need an escape
 def _features(session: Session, annex: bytes) -> bytes:
     if annex != b"target.xml":
         raise CommandError(0, "there is no such description")
-    return target_xml(session.target.xlen, list(session.registers.values()))
+    return target_xml(session.target.xlen, list(session.registers.values()), lldb=session.lldb)
 
 
 def _threads(session: Session, annex: bytes) -> bytes:
