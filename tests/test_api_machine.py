@@ -6,10 +6,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from otoriscv import Device, ExpectError, ImageError, Machine, MemoryHole, StopReason
+from otoriscv.api import TrapEvent
 from tests.board_guest import ENGINES, FINISH, PUTS, build, needs_cc
 
 pytestmark = needs_cc

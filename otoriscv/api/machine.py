@@ -313,6 +313,12 @@ class Machine:
         self.board.flush()
         return self._console.output.decode(errors="replace")
 
+    def clear_output(self) -> None:
+        """Forget what was printed so far."""
+        self.board.flush()
+        self._console.output.clear()
+        self._seen = 0
+
     def send(self, data: str | bytes) -> None:
         """Type *data* on the console."""
         self._console.feed(data.encode() if isinstance(data, str) else data)

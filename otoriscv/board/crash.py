@@ -40,14 +40,18 @@ class _Ring:
         return self._machine.stepper.step(hart)
 
 
-def last_pcs(machine: VirtMachine, stop: Stop) -> list[tuple[int, int]]:
-    """(hart, pc) of the last instructions before *stop*; empty when the run cannot be repeated."""
+def last_pcs(machine: VirtMachine, stop: Stop | None) -> list[tuple[int, int]]:
+    """(hart, pc) of the last instructions before *stop*, or before where the machine is.
+
+    Empty when the run cannot be repeated.
+    """
     config = machine.config
     if not machine.clock.virtual or config.semihosting_dir is not None:
         return []
     console = Replay(machine.hub.record, ended=not machine.hub.open)
     again = VirtMachine(replace(config, engine=machine.engine.name), console)
     console.instant = lambda: again.instant
+    again.input_open_now = lambda: False  # nobody types but the record
     try:
         if machine.origin is not None:
             restore(again, machine.origin)
@@ -57,8 +61,13 @@ def last_pcs(machine: VirtMachine, stop: Stop) -> list[tuple[int, int]]:
         if end is not None and end.reason is not StopReason.STEPS:
             return []
         again.tracer = ring
-        end = again.run(steps=4 * _BEFORE)
-        return list(ring.last) if (end.reason, end.pc) == (stop.reason, stop.pc) else []
+        if stop is None:
+            again.run(steps=machine.retired - again.retired)
+            same = all(a.x[:] == b.x[:] for a, b in zip(again.harts, machine.harts, strict=True))
+        else:
+            end = again.run(steps=4 * _BEFORE)
+            same = (end.reason, end.pc) == (stop.reason, stop.pc)
+        return list(ring.last) if same else []
     except SnapshotError:  # devices that only the owner of the first machine can make
         return []
     finally:

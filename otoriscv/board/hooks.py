@@ -105,6 +105,18 @@ class Hooks:
 
         return remove
 
+    def clear(self) -> None:
+        """Remove them all."""
+        machine = self._machine
+        with machine.lock:
+            for address in self._exec:
+                machine.breakpoints.remove(address, HOOKS)
+            self._exec.clear()
+            self._access.clear()
+            self._watch()
+            self._trap.clear()
+            machine.m[_TRAP_EXITS] = 0
+
     # -- called by the run loop
 
     def executing(self, hart: Hart, again: bool) -> None:
