@@ -12,6 +12,7 @@ import pytest
 from otoriscv.board.loaders import load_image
 from otoriscv.board.target import BoardTarget
 from otoriscv.board.virt import VirtConfig, VirtMachine
+from otoriscv.core.layout import HART
 from otoriscv.gdbstub import GdbServer
 from otoriscv.gdbstub.client import PC, RspClient
 from otoriscv.jit.engines import probe
@@ -465,3 +466,22 @@ def test_a_breakpoint_stops_once_where_a_stop_was_reported(raw: RawBox) -> None:
     client.write_register(PC, leaf)
     assert client.resume().reason == "swbreak"
     assert client.read_register(10) == 1
+
+
+def test_interrupts_during_steps(raw: RawBox) -> None:
+    client, base = raw.client, 0x8001_0000
+    mie, mtvec, mstatus = 65 + 0x304, 65 + 0x305, 65 + 0x300
+    code = (0x0012_8293, 0xFFDF_F06F)  # addi t0, t0, 1; j .-4
+    handler = (0x3040_1073, 0x3020_0073)  # csrw mie, zero; mret
+    client.write_memory(base, b"".join(word.to_bytes(4, "little") for word in code))
+    client.write_memory(base + 0x100, b"".join(word.to_bytes(4, "little") for word in handler))
+    raw.target.machine.harts[0].q[HART["mtimecmp"]] = 0  # due
+    for setting, expected in (("on", (base + 0x100, 0)), ("off", (base + 4, 1))):
+        assert "step" in client.monitor(f"step-irq {setting}")
+        values = {PC: base, 5: 0, mtvec: base + 0x100, mie: 0x80, mstatus: 0x1808}
+        for number, value in values.items():
+            client.write_register(number, value)
+        client.step()
+        assert (client.read_register(PC), client.read_register(5)) == expected
+    assert client.read_register(mie) == 0  # the handler was run
+    client.monitor("step-irq on")
