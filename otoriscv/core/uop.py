@@ -16,7 +16,9 @@ from typing import Final, Union
 
 from otoriscv.core.fold import fold
 
-__all__ = ["OPS", "Arg", "Builder", "OpInfo", "Value", "Var", "prune", "text", "uses_op"]
+__all__ = [
+    "OPS", "Arg", "Builder", "OpInfo", "Value", "Var", "prune", "prune_marked", "text", "uses_op",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,6 +558,24 @@ def prune(body: list[Value]) -> list[Value]:
         return kept
 
     return walk(body)
+
+
+def prune_marked(body: list[Value], marks: Sequence[int]) -> tuple[list[Value], list[int]]:
+    """`prune`, keeping track of instructions: *marks* says where each ends in *body*, and the
+    second result where it ends in what is left."""
+    owner = {}
+    at = 0
+    for k, end in enumerate(marks):
+        for node in body[at:end]:
+            owner[id(node)] = k
+        at = end
+    kept = prune(body)
+    ends = [0] * len(marks)
+    for i, node in enumerate(kept):
+        ends[owner[id(node)]] = i + 1
+    for k in range(1, len(ends)):
+        ends[k] = max(ends[k], ends[k - 1])
+    return kept, ends
 
 
 _QUIET: Final = frozenset(("get", "set", "get_m", "set_m", "aload", "var", "get_var", "set_var"))

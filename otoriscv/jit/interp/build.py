@@ -9,14 +9,9 @@ from otoriscv.core.uop import uses_op
 from otoriscv.jit.interp.handler import HandlerFunction, program
 from otoriscv.jit.interp.special import special_definitions, special_names
 from otoriscv.jit.llvm.ir import DECLARATIONS, RoutineFunction
+from otoriscv.jit.llvm.native import ATTRIBUTES
 
 __all__ = ["handler_names", "module_text"]
-
-_ATTRIBUTES = (
-    'attributes #0 = { nounwind "no-builtins" "no-jump-tables"="true" }\n'
-    '!0 = !{!"branch_weights", i32 1, i32 2000}'
-)
-
 
 def handler_names(xlen: int) -> list[str]:
     """The function of each handler number."""
@@ -59,7 +54,7 @@ def module_text(xlen: int) -> str:
     refs = ", ".join(f"ptr @{n}" for n in used)
     kept = f"@llvm.used = appending global [{len(used)} x ptr] [{refs}]"
     parts.append(f'{kept}, section "llvm.metadata"')
-    parts.append(_ATTRIBUTES)
+    parts.append(ATTRIBUTES)
     return "\n\n".join(parts)
 
 

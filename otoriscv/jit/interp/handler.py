@@ -11,15 +11,11 @@ from typing import Final
 
 from otoriscv.core.isa.handlers import Handler
 from otoriscv.core.isa.sem import MemoryPolicy, Sem
-from otoriscv.core.layout import HART, TLB_X, tlb_slot
+from otoriscv.core.layout import HART
 from otoriscv.core.uop import Value, prune, uses_op
-from otoriscv.jit.llvm.ir import Function
+from otoriscv.jit.llvm.native import NativeFunction
 
-__all__ = ["LONGEST", "PARAMS", "HandlerFunction", "program"]
-
-PARAMS: Final = "ptr %S, ptr %A, i64 %E, i64 %N, ptr %T, i64 %P"
-#: Instructions that may follow a test of the budget before the next one: a page of 2-byte ones.
-LONGEST: Final = 2048 + 8
+__all__ = ["HandlerFunction", "program"]
 
 #: Byte offsets in a decoded entry.
 _BYTE: Final = {"rd": 2, "rs1": 3, "rs2": 4, "rs3": 5}
@@ -35,7 +31,7 @@ def program(handler: Handler, xlen: int, policy: MemoryPolicy) -> list[Value]:
     return prune(sem.body)
 
 
-class HandlerFunction(Function):
+class HandlerFunction(NativeFunction):
     """Lowers one instruction; the text is a whole handler."""
 
     def __init__(self, xlen: int, handler: Handler, slow: str = "") -> None:
@@ -57,7 +53,7 @@ class HandlerFunction(Function):
         self.lower(body)
         if not self.closed:
             self._next()
-        return self.text(f"define internal ghccc void @{name}({PARAMS}) #0")
+        return self.wrap(name)
 
     # -- operands
 
@@ -98,30 +94,13 @@ class HandlerFunction(Function):
 
     # -- leaving the fast path
 
-    def tail(self, target: str, e: str = "%E", n: str = "%N", t: str = "%T", p: str = "%P") -> None:
-        """Tail-call a handler."""
-        if not self.closed:
-            args = f"ptr %S, ptr %A, i64 {e}, i64 {n}, ptr {t}, i64 {p}"
-            self.line(f"musttail call ghccc void {target}({args})")
-        self.end("ret void")
-
-    def _unless(self, cond: str, likely: bool = True) -> str:
-        """Branch to a new block when *cond*, go on otherwise; returns the new block's label."""
-        cold, on = self.label(), self.label()
-        weights = ", !prof !0" if likely else ""
-        self.end(f"br i1 {cond}, label %{cold}, label %{on}{weights}")
-        self.lines.append(f"{cold}:")
-        self.closed = False
-        self._resume_label = on
-        return on
-
     def _op_bail_if(self, node: Value) -> None:
-        on = self._unless(self.ref(node.args[0]))
+        on = self.unless(self.ref(node.args[0]))
         self.tail(f"@{self.slow}")
         self._join(on)
 
     def _op_trap_if(self, node: Value) -> None:
-        on = self._unless(self.ref(node.args[0]))
+        on = self.unless(self.ref(node.args[0]))
         self._raise(self.ref(node.args[1]), self.ref(node.args[2]))
         self._join(on)
 
@@ -138,7 +117,7 @@ class HandlerFunction(Function):
         self.tail("@leave_here")
 
     def _op_leave_if(self, node: Value) -> None:
-        on = self._unless(self.ref(node.args[0]))
+        on = self.unless(self.ref(node.args[0]))
         self._op_leave(node)
         self._join(on)
 
@@ -176,41 +155,21 @@ class HandlerFunction(Function):
     def _retire(self) -> None:
         """Commit the pc of the next instruction and the budget after this one."""
         pc = self.new(f"add i64 {self.pc64()}, {self.handler.length}")
-        self.put("pc", self._masked(pc))
+        self.put("pc", self.masked(pc))
         self.put("budget", self.new("sub i64 %N, 1"))
-
-    def _masked(self, pc: str) -> str:
-        return pc if self.xlen == 64 else self.new(f"and i64 {pc}, 4294967295")
 
     # -- going on
 
     def _next(self) -> None:
         if self._poll:
             flag = self.new(f"load i64, ptr {self._poll}")
-            on = self._unless(self.new(f"icmp ne i64 {flag}, 0"))
+            on = self.unless(self.new(f"icmp ne i64 {flag}, 0"))
             self._retire()
             self.tail("@poll_here")
             self._join(on)
         n = self.new("sub i64 %N, 1")
         e = self.new(f"add i64 %E, {8 * self.handler.length}")
         self.dispatch(e, n, "%T", "%P")
-
-    def dispatch(self, e: str, n: str, t: str, p: str) -> None:
-        """Tail-call the handler of the entry at *e*."""
-        number = self.new(f"load i16, ptr {self.at(e)}")
-        index = self.new(f"zext i16 {number} to i64")
-        self.tail(self.code_of(t, index), e, n, t, p)
-
-    def code_of(self, table: str, index: str) -> str:
-        """The function with number *index* of a handler table."""
-        p = self.new(f"getelementptr ptr, ptr {table}, i64 {index}")
-        return self.new(f"load ptr, ptr {p}")
-
-    def table(self, n: str) -> str:
-        """The handler table after a taken jump: exact when the budget might run out."""
-        exact = self.new(f"load ptr, ptr {self.field('%S', HART['exact_table'])}")
-        short = self.new(f"icmp ult i64 {n}, {LONGEST}")
-        return self.new(f"select i1 {short}, ptr {exact}, ptr %T")
 
     def _op_branch(self, node: Value) -> None:
         taken, on = self.label(), self.label()
@@ -230,9 +189,9 @@ class HandlerFunction(Function):
         if "near" in self.handler.variant:
             e = self.op("add", "%E", self.op("shl", by, 3))
             n = self.new("sub i64 %N, 1")
-            self.dispatch(e, n, self.table(n), "%P")
+            self.dispatch(e, n, self.table_for(n, "%T"), "%P")
         else:
-            self._far(self._masked(self.new(f"add i64 {self.pc64()}, {by}")))
+            self._far(self.masked(self.new(f"add i64 {self.pc64()}, {by}")))
 
     def _op_jump(self, node: Value) -> None:
         target = node.args[0]
@@ -243,26 +202,17 @@ class HandlerFunction(Function):
     def _far(self, target: str) -> None:
         """Jump to any address: through the execute TLB, or `resume` when it misses."""
         n = self.new("sub i64 %N, 1")
-        index = self.op("and", self.op("lshr", target, 8), 255 << 4)
-        base = self.new(f"getelementptr i8, ptr %S, i64 {tlb_slot(0, TLB_X) * 8}")
-        entry = self.new(f"getelementptr i8, ptr {base}, i64 {index}")
+        entry, page = self.execute_tlb(target)
         tag = self.new(f"load i64, ptr {entry}")
-        page = self.new(f"and i64 {target}, -4096")
-        on = self._unless(self.new(f"icmp ne i64 {tag}, {page}"))
+        on = self.unless(self.new(f"icmp ne i64 {tag}, {page}"))
         self.put("pc", target)
         self.put("budget", n)
         self.tail("@resume")
         self._join(on)
-        addend = self.new(f"load i64, ptr {self.new(f'getelementptr i8, ptr {entry}, i64 8')}")
-        e = self.op("add", self.op("shl", target, 3), addend)
-        p = self.op("sub", target, self.op("lshr", e, 3))
-        self.dispatch(e, n, self.table(n), p)
+        e, p = self.place(target, self.new(f"load i64, ptr {self.addend(entry)}"))
+        self.dispatch(e, n, self.table_for(n, "%T"), p)
 
     # -- for special handlers
-
-    def get_pointer(self, name: str) -> str:
-        """A host pointer in the hart's private slots."""
-        return self.new(f"load ptr, ptr {self.field('%S', HART[name])}")
 
     def dispatch_again(self) -> None:
         """The handler of the entry at E, now that it is decoded."""

@@ -25,11 +25,9 @@ from otoriscv.core.layout import (
     LINES,
     MACHINE,
     MEM,
-    TLB_X,
     Exit,
-    tlb_slot,
 )
-from otoriscv.jit.interp.handler import LONGEST, PARAMS, HandlerFunction
+from otoriscv.jit.interp.handler import HandlerFunction
 
 __all__ = ["special_definitions", "special_names"]
 
@@ -52,9 +50,6 @@ class _Special(HandlerFunction):
     def __init__(self, xlen: int) -> None:
         super().__init__(xlen, Handler(SPECIAL[0].row, 4, frozenset()))
 
-    def wrap(self, name: str) -> str:
-        return self.text(f"define internal ghccc void @{name}({PARAMS}) #0")
-
     def machine(self, name: str) -> str:
         return self.new(f"load i64, ptr {self.field('%A', MACHINE[name])}")
 
@@ -62,12 +57,12 @@ class _Special(HandlerFunction):
         return self.new(f"call i64 @{name}(ptr %S, ptr %A{''.join(f', i64 {a}' for a in args)})")
 
     def commit(self, n: str = "%N") -> None:
-        self.put("pc", self._masked(self.pc64()))
+        self.put("pc", self.masked(self.pc64()))
         self.put("budget", n)
 
     def when(self, cond: str) -> str:
         """Open the block for *cond*; `otherwise` with the returned label ends it."""
-        return self._unless(cond, likely=False)
+        return self.unless(cond, likely=False)
 
     def otherwise(self, label: str) -> None:
         self._join(label)
@@ -157,26 +152,18 @@ def _locate(f: _Special) -> tuple[str, str, str, str]:
     f.put("exit_code", f.new(f"sub i64 {status}, 16"))
     f.end("ret void")
     f.otherwise(bad)
-    page = f.new(f"and i64 {pc}, -4096")
     offset = f.new(f"sub i64 {f.get('value')}, {MEM}")
     entries = f.op("add", f.machine("pool"), f.op("shl", offset, 3))
     first = f.op("add", entries, f.op("shl", f.op("lshr", offset, 12), 6))
     # the sentinel behind the page's last entry
     last = f.new(f"add i64 {first}, 32768")
     f.line(f"store i16 {PAGE_END}, ptr {f.at(last)}")
-    index = f.op("and", f.op("lshr", pc, 8), 255 << 4)
-    base = f.new(f"getelementptr i8, ptr %S, i64 {tlb_slot(0, TLB_X) * 8}")
-    entry = f.new(f"getelementptr i8, ptr {base}, i64 {index}")
+    entry, page = f.execute_tlb(pc)
     f.line(f"store i64 {page}, ptr {entry}")
     addend = f.op("sub", first, f.op("shl", page, 3))
-    second = f.new(f"getelementptr i8, ptr {entry}, i64 8")
-    f.line(f"store i64 {addend}, ptr {second}")
-    e = f.op("add", first, f.op("shl", f.op("and", pc, 4095), 3))
-    p = f.op("sub", pc, f.op("lshr", e, 3))
-    exact = f.get_pointer("exact_table")
-    normal = f.get_pointer("table")
-    short = f.new(f"icmp ult i64 {n}, {LONGEST}")
-    table = f.new(f"select i1 {short}, ptr {exact}, ptr {normal}")
+    f.line(f"store i64 {addend}, ptr {f.addend(entry)}")
+    e, p = f.place(pc, addend)
+    table = f.table_for(n, f.get_pointer("table"))
     return e, n, table, p
 
 
@@ -241,7 +228,7 @@ def _undecoded(f: _Special) -> str:
     flags = _mark(f, offset)
     breaks = f.new(f"and i8 {flags}, {LINE_BREAK}")
     ordinary = f.when(f.new(f"icmp ne i8 {breaks}, 0"))
-    hit = f.call("breakpoint_at", f._masked(f.pc64()))
+    hit = f.call("breakpoint_at", f.masked(f.pc64()))
     miss = f.when(f.new(f"icmp ne i64 {hit}, 0"))
     f.line(f"store i16 {BREAKPOINT}, ptr {f.at('%E')}")
     f.tail("@breakpoint")
@@ -271,7 +258,7 @@ def _crossing(f: _Special) -> str:
     offset, _ = _memory_offset(f)
     f.commit()
     low = _halfword(f, offset)
-    second = f._masked(f.op("add", f.pc64(), 2))
+    second = f.masked(f.op("add", f.pc64(), 2))
     status = f.call("fetch_slow", second)
     fetched = f.when(f.new(f"icmp ne i64 {status}, 0"))
     left = f.when(f.new(f"icmp eq i64 {status}, 1"))

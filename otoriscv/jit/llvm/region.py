@@ -14,19 +14,13 @@ from dataclasses import dataclass
 from otoriscv.core import mode
 from otoriscv.core.isa.handlers import RESUME, RESUME_INTERP
 from otoriscv.core.isa.sem import MemoryPolicy, Sem
-from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, TARGETS, TLB_X, tlb_slot
-from otoriscv.core.uop import Builder, Value, prune
-from otoriscv.jit.interp.handler import LONGEST, PARAMS
-from otoriscv.jit.llvm.ir import DECLARATIONS, Function
+from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, TARGETS
+from otoriscv.core.uop import Builder, Value, prune_marked
+from otoriscv.jit.llvm.ir import DECLARATIONS
+from otoriscv.jit.llvm.native import ATTRIBUTES, PARAMS, NativeFunction
 from otoriscv.jit.regions import Block, Region
 
 __all__ = ["FlatPolicy", "Window", "region_text"]
-
-_ATTRIBUTES = (
-    'attributes #0 = { nounwind "no-builtins" "no-jump-tables"="true" }\n'
-    '!0 = !{!"branch_weights", i32 1, i32 2000}'
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -81,7 +75,7 @@ class FlatPolicy:
             m.emit("bail_if", 0, inside.ltu(m.get_m("watch_span") + (bits // 8 - 1)))
 
 
-class _RegionFunction(Function):
+class _RegionFunction(NativeFunction):
     """Lowers the body."""
 
     def __init__(self, xlen: int, region: Region, policy: MemoryPolicy) -> None:
@@ -92,10 +86,8 @@ class _RegionFunction(Function):
         self.regs: set[int] = set()
         self.written: set[int] = set()
         self._done = 0  # instructions retired in the block before the current one
-        self._n = 0
         self._budget = ""
         self._pc = 0
-        self._end_of = ""
 
     def build(self, name: str, entries: Sequence[int]) -> str:
         programs = {start: self._program(b) for start, b in self.region.blocks.items()}
@@ -121,7 +113,7 @@ class _RegionFunction(Function):
         for start, block in self.region.blocks.items():
             self._block(block, *programs[start])
         self._exits()
-        return self.text(f"define internal ghccc void @{name}({PARAMS}) #0")
+        return self.wrap(name)
 
     # -- micro-ops
 
@@ -136,19 +128,7 @@ class _RegionFunction(Function):
             assert insn.row.semantics is not None
             insn.row.semantics(sem)
             marks.append(len(sem.body))
-        owner = {}
-        at = 0
-        for k, end in enumerate(marks):
-            for node in sem.body[at:end]:
-                owner[id(node)] = k
-            at = end
-        kept = prune(sem.body)
-        ends = [0] * len(marks)
-        for i, node in enumerate(kept):
-            ends[owner[id(node)]] = i + 1
-        for k in range(1, len(ends)):
-            ends[k] = max(ends[k], ends[k - 1])
-        return kept, ends
+        return prune_marked(sem.body, marks)
 
     def _collect(self, body: Sequence[Value], start: int) -> None:
         for node in body:
@@ -169,15 +149,8 @@ class _RegionFunction(Function):
     def _op_set_x(self, node: Value) -> None:
         self.line(f"store {self.typed(node.args[1])}, ptr %r{node.args[0]}")
 
-    def _cold(self, cond: str) -> str:
-        cold, on = self.label(), self.label()
-        self.end(f"br i1 {cond}, label %{cold}, label %{on}, !prof !0")
-        self.lines.append(f"{cold}:")
-        self.closed = False
-        return on
-
     def _bail(self, cond: str) -> None:
-        on = self._cold(cond)
+        on = self.unless(cond)
         self._leave(self._pc, self._left())
         self._join(on)
 
@@ -200,8 +173,7 @@ class _RegionFunction(Function):
 
     def _address(self, pc: int) -> str:
         """A region pc as 64 bits."""
-        value = self.op("add", "%E", pc - self.base)
-        return value if self.xlen == 64 else self.op("and", value, 0xFFFF_FFFF)
+        return self.masked(self.op("add", "%E", pc - self.base))
 
     def _exits(self) -> None:
         """The two ways out, shared: committing the registers at each exit made branchy code
@@ -232,12 +204,8 @@ class _RegionFunction(Function):
 
     def _through(self, number: int) -> None:
         """Go on in the interpreter's library; the state is committed."""
-        table = self.new(f"load ptr, ptr {self.field('%S', HART['table'])}")
-        slot = self.new(f"getelementptr ptr, ptr {table}, i64 {number}")
-        target = self.new(f"load ptr, ptr {slot}")
-        args = f"ptr %S, ptr %A, i64 0, i64 0, ptr {table}, i64 0"
-        self.line(f"musttail call ghccc void {target}({args})")
-        self.end("ret void")
+        table = self.get_pointer("table")
+        self.tail(self.code_of(table, number), "0", "0", table, "0")
 
     def _leave(self, pc: int, n: str) -> None:
         """Let the interpreter go on with the instruction at *pc*."""
@@ -252,34 +220,18 @@ class _RegionFunction(Function):
         hash_ = self.op("and", self.op("lshr", target, 1), TARGETS - 1)
         history = self.field("%A", MACHINE["targets"], hash_)
         self.line(f"store i64 {target}, ptr {history}")
-        index = self.op("and", self.op("lshr", target, 8), 255 << 4)
-        base = self.new(f"getelementptr i8, ptr %S, i64 {tlb_slot(0, TLB_X) * 8}")
-        entry = self.new(f"getelementptr i8, ptr {base}, i64 {index}")
+        entry, page = self.execute_tlb(target)
         tag = self.new(f"load i64, ptr {entry}")
-        page = self.op("and", target, -4096)
-        on = self._cold(self.new(f"icmp ne i64 {tag}, {page}"))
+        on = self.unless(self.new(f"icmp ne i64 {tag}, {page}"))
         self._through(RESUME)
         self._join(on)
-        second = self.new(f"getelementptr i8, ptr {entry}, i64 8")
-        addend = self.new(f"load i64, ptr {second}")
-        e = self.op("add", self.op("shl", target, 3), addend)
-        p = self.op("sub", target, self.op("lshr", e, 3))
-        exact = self.new(f"load ptr, ptr {self.field('%S', HART['exact_table'])}")
-        normal = self.new(f"load ptr, ptr {self.field('%S', HART['table'])}")
-        short = self.new(f"icmp ult i64 {n}, {LONGEST}")
-        table = self.new(f"select i1 {short}, ptr {exact}, ptr {normal}")
-        number = self.new(f"load i16, ptr {self.at(e)}")
-        at = self.new(f"zext i16 {number} to i64")
-        slot = self.new(f"getelementptr ptr, ptr {table}, i64 {at}")
-        code = self.new(f"load ptr, ptr {slot}")
-        args = f"ptr %S, ptr %A, i64 {e}, i64 {n}, ptr {table}, i64 {p}"
-        self.line(f"musttail call ghccc void {code}({args})")
-        self.end("ret void")
+        e, p = self.place(target, self.new(f"load i64, ptr {self.addend(entry)}"))
+        self.dispatch(e, n, self.table_for(n, self.get_pointer("table")), p)
 
     def _test_budget(self, pc: int) -> None:
         """Hand over to the interpreter unless the budget covers every path to the next test."""
         n = self.new("load i64, ptr %n")
-        on = self._cold(self.new(f"icmp ult i64 {n}, {self.region.instructions + 1}"))
+        on = self.unless(self.new(f"icmp ult i64 {n}, {self.region.instructions + 1}"))
         self._leave(pc, n)
         self._join(on)
 
@@ -311,11 +263,8 @@ class _RegionFunction(Function):
         else:
             self._jump_out(self._address(target), n)
 
-    def _retired(self) -> None:
-        self._done += 1
-
     def _op_branch(self, node: Value) -> None:
-        self._retired()
+        self._done += 1
         block = self._current()
         taken, on = self.label(), self.label()
         self.end(f"br {self.typed(node.args[0])}, label %{taken}, label %{on}")
@@ -325,11 +274,11 @@ class _RegionFunction(Function):
         self._go(block.targets[1])
 
     def _op_jump_rel(self, node: Value) -> None:
-        self._retired()
+        self._done += 1
         self._go(self._current().targets[0])
 
     def _op_jump(self, node: Value) -> None:
-        self._retired()
+        self._done += 1
         target = node.args[0]
         assert isinstance(target, Value)
         t = self.ref(target)
@@ -340,9 +289,7 @@ class _RegionFunction(Function):
         if known:
             self.line(f"store i64 {n}, ptr %n")
             out = self.label()
-            rel = self.op("sub", t, "%E")
-            if self.xlen == 32:
-                rel = self.op("and", rel, 0xFFFF_FFFF)
+            rel = self.masked(self.op("sub", t, "%E"))
             mask = (1 << self.xlen) - 1
             cases = " ".join(
                 f"i64 {pc - self.base & mask}, label %{self._label(pc)}"
@@ -397,7 +344,7 @@ def region_text(xlen: int, region: Region, policy: MemoryPolicy) -> str:
     parts = [DECLARATIONS, _RegionFunction(xlen, region, policy).build("body", entries)]
     for k, pc in enumerate(entries):
         parts.append(_entry(xlen, f"entry{k}", "body", pc, region.entry, k))
-    parts.append(_ATTRIBUTES)
+    parts.append(ATTRIBUTES)
     return "\n\n".join(parts)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from otoriscv.core.isa.sem import Sem
 from otoriscv.core.isa.table import Row
 from otoriscv.core.layout import HART
-from otoriscv.core.uop import Builder, Value, prune
+from otoriscv.core.uop import Builder, Value, prune, prune_marked
 from otoriscv.jit.python.lower import Lowering, count_uses
 
 __all__ = ["Decoded", "DirectPolicy", "Trace", "compile_step", "compile_trace"]
@@ -303,7 +303,7 @@ def compile_trace(
         raise ValueError(f"no instruction at {start:#x}")
     low = _TraceLowering(xlen, ram_base, ram_mask)
     low.start = start
-    body, ends = _pruned(sem.body, marks)
+    body, ends = prune_marked(sem.body, marks)
     low._uses = count_uses(body)
     low.indent = 3
     at = 0
@@ -340,23 +340,6 @@ def _following(sem: Sem, insn: Decoded, mask: int) -> int | None:
     if last is not None and last.op != "branch":
         return None
     return (insn.pc + insn.length) & mask
-
-
-def _pruned(body: list[Value], marks: Sequence[int]) -> tuple[list[Value], list[int]]:
-    """The pruned body and where each instruction ends in it."""
-    owner = {}
-    at = 0
-    for k, end in enumerate(marks):
-        for node in body[at:end]:
-            owner[id(node)] = k
-        at = end
-    kept = prune(body)
-    ends = [0] * len(marks)
-    for i, node in enumerate(kept):
-        ends[owner[id(node)]] = i + 1
-    for k in range(1, len(ends)):
-        ends[k] = max(ends[k], ends[k - 1])
-    return kept, ends
 
 
 def _assemble(
