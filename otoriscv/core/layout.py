@@ -30,7 +30,7 @@ TLB_KINDS: Final = 3
 TLB_R: Final = 0
 TLB_W: Final = 1
 TLB_X: Final = 2
-TLB_INVALID: Final = 1
+TLB_INVALID: Final = 1 << 11  # no access compares equal: a tag has its page and bits 2 to 0
 
 RANGE_WORDS: Final = 4  # base, size, arena offset, flags
 MAX_RANGES: Final = 64
