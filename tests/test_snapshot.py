@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -246,3 +248,27 @@ def test_a_save_takes_milliseconds() -> None:
             restores.append(t2 - t1)
     assert min(saves) < 0.02, saves
     assert min(restores) < 0.03, restores
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_command_line(engine: str, tmp_path: Path) -> None:
+    def boot(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "otoriscv", "boot", str(build(BUSY)), "--engine", engine]
+        return subprocess.run([*command, *words], capture_output=True, text=True)
+
+    path = str(tmp_path / "s")
+    whole = boot()
+    first = boot("--max-instructions", "4000", "--save", path)
+    assert first.returncode == 124
+    second = boot("--restore", path, "--max-instructions", "1000000")
+    assert (second.returncode, first.stdout + second.stdout) == (whole.returncode, whole.stdout)
+    (tmp_path / "bad").write_bytes(b"no")
+    for words, message in (
+        (["--restore", str(tmp_path / "bad")], "bad: is no snapshot of otoriscv"),
+        (["--restore", str(tmp_path / "none")], "none: No such file"),
+        (["--restore", path, "--harts", "2"], "another machine: harts 1, here 2"),
+        (["--max-instructions", "1", "--save", str(tmp_path / "no" / "s")], "No such file"),
+    ):
+        done = boot(*words)
+        assert done.returncode == 2
+        assert message in done.stderr.splitlines()[-1]

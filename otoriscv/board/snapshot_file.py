@@ -65,17 +65,17 @@ def read(path: str) -> Snapshot:
         data = file.read()
     start = len(_MAGIC) + _HEAD.size
     if not data.startswith(_MAGIC) or len(data) < start + _DIGEST:
-        raise SnapshotError(f"{path}: is no snapshot of otoriscv")
+        raise SnapshotError("is no snapshot of otoriscv")
     version, length = _HEAD.unpack_from(data, len(_MAGIC))
     if version != VERSION:
-        raise SnapshotError(f"{path}: has format {version}; this otoriscv reads {VERSION}")
+        raise SnapshotError(f"has format {version}; this otoriscv reads {VERSION}")
     content = data[:-_DIGEST]
     if hashlib.sha256(content).digest() != data[-_DIGEST:]:
-        raise SnapshotError(f"{path}: is damaged (its checksum is wrong)")
+        raise SnapshotError("is damaged (its checksum is wrong)")
     try:
         return _parse(content[start : start + length], content[start + length :])
     except (ValueError, KeyError, TypeError, zlib.error) as error:
-        raise SnapshotError(f"{path}: was not written by this version ({error})") from None
+        raise SnapshotError(f"was not written by this version ({error})") from None
 
 
 def _parse(header: bytes, body: bytes) -> Snapshot:

@@ -136,6 +136,8 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
         help="what misaligned loads and stores do (default emulate)",
     )
     add("--semihosting-dir", metavar="DIR", help="let semihosting open files below DIR")
+    add("--restore", metavar="FILE", help="go on from a snapshot that --save wrote")
+    add("--save", metavar="FILE", help="write a snapshot when the run ends")
     ends = parser.add_argument_group("what ends a run")
     add = ends.add_argument
     add("--timeout", metavar="SEC", type=_seconds, help="seconds of guest time; exit code 124")
@@ -177,6 +179,17 @@ def _image(args: argparse.Namespace, isa: Isa | None, base: int) -> Image | None
     if path is None:
         return None
     return load_image(path, xlen=None if isa is None else isa.xlen, base=base)
+
+
+def _restore(machine: VirtMachine, path: str) -> None:
+    from otoriscv.board.snapshot import Snapshot, SnapshotError, restore
+
+    try:
+        restore(machine, Snapshot.read(path))
+    except SnapshotError as error:
+        raise UsageError(f"--restore {path}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"--restore {path}: {error.strerror}") from None
 
 
 def make_machine(
@@ -222,6 +235,8 @@ def make_machine(
         machine = VirtMachine(config, NullConsole())
     except (ValueError, MemoryError) as error:
         raise UsageError(str(error)) from None
+    if args.restore is not None:
+        _restore(machine, args.restore)
     console = open_console(serial, on_quit=on_quit, on_break=machine.hub.send_break, notice=note)
     machine.connect(console)
     for text in machine.notices:

@@ -104,7 +104,8 @@ class Session:
                 raise UsageError("--log-file and --log-range need --log")
         except ValueError as error:
             raise UsageError(str(error)) from None
-        machine.instruction_limit = args.max_instructions
+        if args.max_instructions is not None:
+            machine.instruction_limit = machine.retired + args.max_instructions
         if args.timeout is not None:
             machine.time_limit = machine.clock.after(int(args.timeout * 1e9))
 
@@ -207,7 +208,19 @@ class Session:
         if self._args.signature is not None and stop.reason is StopReason.EXIT:
             self._write_signature()
         self._statistics(stop, code, seconds)
+        if self._args.save is not None:
+            self._save(self._args.save)
         return code
+
+    def _save(self, path: str) -> None:
+        from otoriscv.board.snapshot import SnapshotError, save
+
+        try:
+            save(self.machine).write(path)
+        except SnapshotError as error:
+            raise UsageError(f"--save {path}: {error}") from None
+        except OSError as error:
+            raise UsageError(f"--save {path}: {error.strerror}") from None
 
     def _explain(self, stop: Stop, seconds: float) -> None:
         expecter = self._expecter
