@@ -40,6 +40,7 @@ class HandlerFunction(NativeFunction):
         self.slow = slow  # the slow form's name, for `bail_if`
         self._entry = ""
         self._poll = ""  # alloca: poll after this instruction
+        self._bytes: dict[str, str] = {}  # operand bytes read already
 
     def define(self, name: str, body: list[Value]) -> str:
         """The definition's text."""
@@ -48,6 +49,8 @@ class HandlerFunction(NativeFunction):
             self._poll = "%poll"
             self.allocas.append("  %poll = alloca i64")
             self.line("store i64 0, ptr %poll")
+            # a store into its own instruction empties the entry: rd is read before
+            self._bytes["rd"] = self._byte("rd")
         if uses_op(body, "call"):
             self.put("budget", "%N")
         self.lower(body)
@@ -58,6 +61,8 @@ class HandlerFunction(NativeFunction):
     # -- operands
 
     def _byte(self, slot: str) -> str:
+        if slot in self._bytes:
+            return self._bytes[slot]
         p = self.new(f"getelementptr i8, ptr {self._entry}, i64 {_BYTE[slot]}")
         return self.new(f"zext i8 {self.new(f'load i8, ptr {p}')} to i64")
 
