@@ -241,13 +241,15 @@ def test_a_save_takes_milliseconds() -> None:
             m.run(count=2_000)
             t0 = time.perf_counter()
             m.save()
-            t1 = time.perf_counter()
+            saves.append(time.perf_counter() - t0)
+        m.restore(saved)
+        for _ in range(10):
+            m.run(count=2_000)
+            t0 = time.perf_counter()
             m.restore(saved)
-            t2 = time.perf_counter()
-            saves.append(t1 - t0)
-            restores.append(t2 - t1)
-    assert min(saves) < 0.02, saves
-    assert min(restores) < 0.03, restores
+            restores.append(time.perf_counter() - t0)
+    assert min(saves) < 0.01, saves
+    assert min(restores) < 0.01, restores
 
 
 @pytest.mark.parametrize("engine", ENGINES)
