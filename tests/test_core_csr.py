@@ -85,7 +85,7 @@ def test_names() -> None:
 
 
 def test_without_s_and_u() -> None:
-    box = Box(32, off="S U")
+    box = Box(32, off="S U F D")
     for name in ("sstatus", "medeleg", "mideleg", "satp", "mcounteren", "menvcfg"):
         assert not allowed(box, name)
     assert write(box, "mstatus", -1) == MSTATUS.MIE | MSTATUS.MPIE | MSTATUS.MPP

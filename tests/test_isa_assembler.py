@@ -174,7 +174,7 @@ def test_command_with_words(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("xlen", [32, 64])
 def test_command_with_a_program(xlen: int, capsys: pytest.CaptureFixture[str]) -> None:
     elf = ROOT / "otoriscv" / "demo" / f"tiny{xlen}.elf"
-    assert command(str(elf), "--no-aliases") == 0
+    assert command(str(elf), "--no-aliases", "--isa", f"rv{xlen}imac_zicsr_zifencei") == 0
     out = capsys.readouterr().out
     assert "<_start>:" in out
     theirs = binutils.objdump(elf, "-M", "no-aliases")

@@ -41,6 +41,7 @@ def page() -> str:
     for a in ALIASES:
         row = next(r for r in TABLE.rows if r.name == a.base)
         fixed = ", ".join(f"{n} = {_fixed(row, n, v)}" for n, v in a.fixed.items())
+        fixed += ", ".join(f"{n} = {other}" for n, other in a.same.items())
         name = f"{a.name} {a.operands}".strip()
         lines.append(f"| `{name}` | `{a.base}`{' with ' + fixed if fixed else ''} |")
     return "\n".join(lines) + "\n"

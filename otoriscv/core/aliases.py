@@ -2,7 +2,7 @@
 
 A line is: name, operands, the base instruction with its fixed operands. The first line that fits
 names an instruction. ``<`` marks what only the assembler knows; ``c.mv`` at the end of a line, that
-it names that compressed form only.
+it names that compressed form only; ``fs2=fs1``, that these two are the same register.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from otoriscv.core.isa.table import ABI_NUMBERS
+from otoriscv.core.isa.table import ABI_NUMBERS, FLOAT_FIELDS
 
 __all__ = ["ALIASES", "Alias"]
 
@@ -71,6 +71,12 @@ fsflagsi   | zimm   | csrrwi csr=1 rd=zero
 fsflagsi   | rd, zimm | csrrwi csr=1
 fsrmi      | zimm   | csrrwi csr=2 rd=zero
 fsrmi      | rd, zimm | csrrwi csr=2
+fmv.s  | fd, fs1    | fsgnj.s fs2=fs1
+fneg.s | fd, fs1    | fsgnjn.s fs2=fs1
+fabs.s | fd, fs1    | fsgnjx.s fs2=fs1
+fmv.d  | fd, fs1    | fsgnj.d fs2=fs1
+fneg.d | fd, fs1    | fsgnjn.d fs2=fs1
+fabs.d | fd, fs1    | fsgnjx.d fs2=fs1
 csrr   | rd, csr    | csrrs rs1=zero
 csrw   | csr, rs1   | csrrw rd=zero
 csrs   | csr, rs1   | csrrs rd=zero
@@ -91,6 +97,7 @@ class Alias:
     operands: str
     base: str
     fixed: dict[str, int]
+    same: dict[str, str]  # operands equal to others
     assembler_only: bool
     source: str  # the compressed row it is for, or ""
     xlens: tuple[int, ...]
@@ -99,13 +106,16 @@ class Alias:
 def _parse(line: str) -> Alias:
     name, operands, base, *note = (part.strip() for part in line.split("|"))
     base, *sets = base.split()
-    fixed = {}
+    fixed, same = {}, {}
     for text in sets:
         operand, _, value = text.partition("=")
+        if value in FLOAT_FIELDS:
+            same[operand] = value
+            continue
         fixed[operand] = ABI_NUMBERS[value] if value in ABI_NUMBERS else int(value, 0)
     flag = note[0] if note else ""
     return Alias(
-        name, operands, base, fixed, flag == "<", flag if flag.startswith("c.") else "",
+        name, operands, base, fixed, same, flag == "<", flag if flag.startswith("c.") else "",
         (32,) if flag == "rv32" else (32, 64),
     )  # fmt: skip
 

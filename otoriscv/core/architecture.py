@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from otoriscv.core import csr, debug, decode_native, isa, poll, slow, slow_devices, trap
+from otoriscv.core import (
+    csr,
+    debug,
+    decode_native,
+    isa,
+    poll,
+    slow,
+    slow_devices,
+    softfloat,
+    trap,
+)
 from otoriscv.core.isa.table import TABLE
 from otoriscv.core.routine import ROUTINES
 
 __all__ = [
     "ROUTINES", "TABLE", "csr", "debug", "decode_native", "isa", "poll", "slow", "slow_devices",
-    "trap",
+    "softfloat", "trap",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Final
 from otoriscv.core.aliases import ALIASES, Alias
 from otoriscv.core.csr_names import NAMES
 from otoriscv.core.decode import Insn
-from otoriscv.core.isa.table import ABI_NAMES, Field, Row
+from otoriscv.core.isa.table import ABI_NAMES, FLOAT_NAMES, ROUNDING, Field, Row
 
 __all__ = ["disassemble"]
 
@@ -57,6 +57,8 @@ def disassemble(
             if _fits(alias, insn, xlen):
                 name, template = alias.name, alias.operands
                 break
+    if "rm" in row.fields and operands["rm"] == row.usual_rounding:
+        template = template.removesuffix(", rm")
     if "aq" in row.fields:
         name += ("", ".rl", ".aq", ".aqrl")[operands["aq"] << 1 | operands["rl"]]
     text = show.all(row, template, operands)
@@ -66,7 +68,10 @@ def disassemble(
 def _fits(alias: Alias, insn: Insn, xlen: int) -> bool:
     if xlen not in alias.xlens or (alias.source and insn.source.name != alias.source):
         return False
-    return all(insn.operands[n] == v for n, v in alias.fixed.items())
+    operands = insn.operands
+    return all(operands[n] == v for n, v in alias.fixed.items()) and all(
+        operands[n] == operands[other] for n, other in alias.same.items()
+    )
 
 
 class _Operands:
@@ -87,6 +92,10 @@ class _Operands:
     def one(self, f: Field, value: int) -> str:
         if f.register:
             return ABI_NAMES[value]
+        if f.floating:
+            return FLOAT_NAMES[value]
+        if f.name == "rm":
+            return ROUNDING[value]
         if f.name in ("pred", "succ"):
             letters = (c for n, c in zip((8, 4, 2, 1), "iorw", strict=True) if value & n)
             return "".join(letters) or "unknown"

@@ -14,11 +14,15 @@ from typing import Final
 
 from otoriscv.core.aliases import ALIASES
 from otoriscv.core.csr_names import NUMBERS
-from otoriscv.core.isa.table import ABI_NUMBERS, TABLE, Field, Row
+from otoriscv.core.isa.table import ABI_NUMBERS, FLOAT_NAMES, ROUNDING, TABLE, Field, Row
 
 __all__ = ["AsmError", "Program", "assemble", "assemble_insn", "encode"]
 
 _REGISTERS: Final = {**ABI_NUMBERS, "fp": 8, **{f"x{n}": n for n in range(32)}}
+_FLOAT_REGISTERS: Final = {
+    **{name: n for n, name in enumerate(FLOAT_NAMES)},
+    **{f"f{n}": n for n in range(32)},
+}
 _ORDERING: Final = {".aqrl": (1, 1), ".aq": (1, 0), ".rl": (0, 1)}
 
 
@@ -65,20 +69,23 @@ class _Form:
     row: Row
     template: str
     fixed: Mapping[str, int]
+    same: Mapping[str, str]  # operands equal to others
 
 
 def _forms(name: str, xlen: int) -> Iterator[_Form]:
     for row in _rows(name, xlen):
-        yield _Form(row, row.operands, {})
+        yield _Form(row, row.operands, {}, {})
+        if row.operands.endswith(", rm"):
+            yield _Form(row, row.operands.removesuffix(", rm"), {"rm": row.usual_rounding}, {})
     for suffix, (aq, rl) in _ORDERING.items():
         if name.endswith(suffix):
             for row in _rows(name.removesuffix(suffix), xlen):
-                yield _Form(row, row.operands, {"aq": aq, "rl": rl})
+                yield _Form(row, row.operands, {"aq": aq, "rl": rl}, {})
             break
     for alias in ALIASES:
         if alias.name == name and xlen in alias.xlens:
             for row in _rows(alias.base, xlen):
-                yield _Form(row, alias.operands, alias.fixed)
+                yield _Form(row, alias.operands, alias.fixed, alias.same)
 
 
 def assemble_insn(
@@ -96,6 +103,7 @@ def assemble_insn(
             values = dict(form.fixed)
             for want, have in zip(template, operands, strict=True):
                 values.update(_operand(form.row, want, have, xlen, pc, symbols or {}))
+            values.update({n: values[other] for n, other in form.same.items()})
             return _encode([form.row], values)
         except AsmError as e:
             error = str(e)
@@ -136,6 +144,12 @@ def _value(row: Row, f: Field, text: str, xlen: int, pc: int, symbols: Mapping[s
         if low not in _REGISTERS:
             raise AsmError(f"{row.name}: {text!r} is not a register")
         return _REGISTERS[low]
+    if f.floating:
+        if low not in _FLOAT_REGISTERS:
+            raise AsmError(f"{row.name}: {text!r} is not a floating-point register")
+        return _FLOAT_REGISTERS[low]
+    if f.name == "rm" and low in ROUNDING:
+        return ROUNDING.index(low)
     if f.name == "csr" and low in NUMBERS:
         return NUMBERS[low]
     if f.name in ("pred", "succ") and low != "" and set(low) <= set("iorw"):

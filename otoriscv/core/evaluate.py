@@ -162,17 +162,19 @@ class Evaluator:
         reg = node.args[0]
         number = f.operands[reg] if isinstance(reg, str) else reg
         assert isinstance(number, int)
-        return self.slot("x", number), number
+        return self.slot(node.op[-1], number), number
 
     def _effect(self, f: _Frame, node: Value, args: list[int]) -> int:
         a0 = node.args[0] if node.args else None
         match node.op:
-            case "get_x":
+            case "get_x" | "get_f":
                 return self.peek(self._register(f, node)[0], 64)
             case "set_x":
                 at, number = self._register(f, node)
                 if number:
                     self.poke(at, 64, args[-1])
+            case "set_f":
+                self.poke(self._register(f, node)[0], 64, args[-1])
             case "get" | "get_m":
                 return self.peek(self._state(node, args[0] if args else 0), 64)
             case "set" | "set_m":

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otoriscv.core.hostfloat import HOST_FLOAT, host_float
+
 if TYPE_CHECKING:
     from otoriscv.core.uop import Arg, Builder, Value
 
@@ -26,6 +28,8 @@ def _div(a: int, b: int) -> int:
 
 def evaluate(op: str, width: int, a: int, b: int = 0, c: int = 0, *, arg_width: int = 0) -> int:
     """The result of a pure operation on bit patterns; *arg_width* is its operands' width."""
+    if op in HOST_FLOAT:
+        return host_float(op, width, a, b, c)
     w = arg_width or width
     mask = (1 << width) - 1
     match op:
@@ -156,6 +160,11 @@ def _fold_binary(
             return b.const(0, width)
         if op in ("eq", "ltu", "lts"):
             return b.const(int(op == "eq"), 1)
+    if k is not None and op == "and" and a.op == "or":
+        # (v | k1) & k = k when k1 has all bits of k
+        k1 = a.args[1]
+        if not isinstance(k1, (int, str)) and k1.const is not None and k1.const & k == k:
+            return c
     if k is not None and op == a.op and op in ("add", "and", "or", "xor"):
         # (v op k1) op k2 = v op (k1 op k2)
         inner, k1 = a.args[0], a.args[1]

@@ -25,6 +25,8 @@ KINDS: Final = {"r": 0, "w": 1}
 class CallPolicy:
     """Every access calls the slow routine: small code, and every check is made."""
 
+    rare: Final = "call"
+
     def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
         status = m.call("load_slow", address, bits // 8, KINDS[kind])
         m.emit("check", 0, status)
@@ -37,6 +39,8 @@ class CallPolicy:
 
 class TlbPolicy:
     """The software TLB's test inline; a miss, and a store into code, bail to the slow form."""
+
+    rare: Final = "bail"
 
     def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
         # An AMO reads through the entry that it will write through: it faults as a store does.

@@ -69,9 +69,22 @@ OPS: Final[dict[str, OpInfo]] = {
     "zext": OpInfo(True, "widen with zeros"),
     "sext": OpInfo(True, "widen with the sign"),
     "trunc": OpInfo(True, "the low bits"),
+    # -- the host's floating point: to nearest even, no flags; only normal results are right
+    "fadd": OpInfo(True, "a + b on bit patterns of 32 or 64 bits"),
+    "fsub": OpInfo(True, "a - b"),
+    "fmul": OpInfo(True, "a * b"),
+    "fdiv": OpInfo(True, "a / b"),
+    "fsqrt": OpInfo(True, "the square root of a"),
+    "fma": OpInfo(True, "a * b + c rounded once, or a NaN where the host has no such operation"),
     # -- state
     "get_x": OpInfo(False, "args (reg): integer register, a number or an operand slot", reads=True),
     "set_x": OpInfo(False, "args (reg, v): write it; x0 stays zero"),
+    "get_f": OpInfo(
+        False,
+        "args (reg): floating-point register, 64 bits, a number or an operand slot",
+        reads=True,
+    ),
+    "set_f": OpInfo(False, "args (reg, v): write it"),
     "get": OpInfo(False, "args (slot[, index]): a u64 slot of the hart struct", reads=True),
     "set": OpInfo(False, "args (slot, v[, index]): write it"),
     "get_m": OpInfo(False, "args (slot[, index]): a u64 slot of the machine struct", reads=True),
@@ -311,6 +324,10 @@ class Builder:
                 known = self._state[key] = Value(self, op, width, args)
                 self.body.append(known)
             return known
+        if op in _CONDITIONAL and isinstance(args[0], Value) and args[0].const == 0:
+            return args[0]
+        if op == "set" and len(args) == 2 and self._state.get(("get", 64, args[0])) is args[1]:
+            return self._state["get", 64, args[0]]
         node = Value(self, op, width, args, bodies)
         self.body.append(node)
         if op not in _KEEPS_STATE:
@@ -320,14 +337,15 @@ class Builder:
     def _forget(self, op: str, args: tuple[Arg, ...]) -> None:
         """Drop forwarded state that *op* may change; remember what it wrote."""
         state = self._state
-        if op == "set_x":
+        if op in ("set_x", "set_f"):
             reg, value = args
             fixed = isinstance(reg, int)
-            for key in [k for k in state if k[0] == "get_x"]:
+            get = "get_x" if op == "set_x" else "get_f"
+            for key in [k for k in state if k[0] == get]:
                 if not fixed or not isinstance(key[2], int) or key[2] == reg:
                     del state[key]
             if fixed and isinstance(value, Value):
-                state["get_x", value.width, reg] = value
+                state[get, value.width, reg] = value
         elif op in ("set", "set_m"):
             get = "get" if op == "set" else "get_m"
             for key in [
@@ -496,6 +514,8 @@ class Switch:
             yield
 
 
+#: Operations that do nothing when their first argument is 0.
+_CONDITIONAL: Final = frozenset(("trap_if", "leave_if", "bail_if", "break_if"))
 #: Operations without value that leave forwarded state valid.
 _KEEPS_STATE: Final = frozenset(
     (
@@ -524,20 +544,21 @@ def prune(body: list[Value]) -> list[Value]:
 
     def walk(nodes: Sequence[Value]) -> list[Value]:
         kept: list[Value] = []
-        overwritten: set[int] = set()
+        overwritten: set[tuple[str, int]] = set()
         for node in reversed(nodes):
             info = OPS[node.op]
             if (info.pure or info.reads or node.op in ("get_var", "index")) and id(
                 node
             ) not in used:
                 continue
-            if node.op == "set_x" and isinstance(node.args[0], int):
-                if node.args[0] in overwritten:
+            if node.op in ("set_x", "set_f") and isinstance(node.args[0], int):
+                register = node.op[-1], node.args[0]
+                if register in overwritten:
                     continue
-                overwritten.add(node.args[0])
-            elif node.op == "get_x":
+                overwritten.add(register)
+            elif node.op in ("get_x", "get_f"):
                 if isinstance(node.args[0], int):
-                    overwritten.discard(node.args[0])
+                    overwritten.discard((node.op[-1], node.args[0]))
                 else:
                     overwritten.clear()
             elif not info.pure and node.op not in _QUIET:

@@ -17,9 +17,12 @@ from otoriscv.core.isa import zbc
 from otoriscv.core.isa import zbs
 from otoriscv.core.isa import zicond
 from otoriscv.core.isa import zihintpause
+from otoriscv.core.isa import rv_f
+from otoriscv.core.isa import rv_d
+from otoriscv.core.isa import rv_cf
 # isort: on
 
 __all__ = [
-    "privileged", "rv_a", "rv_c", "rv_i", "rv_m", "zba", "zbb", "zbc", "zbs", "zicond", "zicsr",
-    "zifencei", "zihintpause",
+    "privileged", "rv_a", "rv_c", "rv_cf", "rv_d", "rv_f", "rv_i", "rv_m", "zba", "zbb", "zbc",
+    "zbs", "zicond", "zicsr", "zifencei", "zihintpause",
 ]  # fmt: skip

@@ -57,6 +57,11 @@ def _nowrite(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
     return get("zimm", "rs1").eq(0)
 
 
+def _dyn(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
+    """The rounding mode is the one in frm."""
+    return get("rm").eq(7)
+
+
 #: Every variant that a row may declare. ``predicate(b, operands, pc & 4095, isa bits)`` is 1 bit.
 VARIANTS: Final[dict[str, Predicate]] = {
     "near": _near,
@@ -64,6 +69,7 @@ VARIANTS: Final[dict[str, Predicate]] = {
     "noc": _noc,
     "noread": _noread,
     "nowrite": _nowrite,
+    "dyn": _dyn,
 }
 #: Variants that never hold together.
 _EXCLUSIVE: Final = ({"near", "odd"},)

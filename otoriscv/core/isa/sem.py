@@ -100,6 +100,16 @@ class Sem(Builder):
         if reg != 0:
             self.emit("set_x", 0, reg, value)
 
+    def read_f(self, name: str) -> Value:
+        """The 64 bits of the floating-point register that operand *name* selects."""
+        return self.emit("get_f", 64, self._reg(name))
+
+    def write_f(self, name: str, value: Value) -> None:
+        """Write all 64 bits of the floating-point register that operand *name* selects."""
+        if value.width != 64:
+            raise TypeError(f"{name} is 64 bits, value {value.width}")
+        self.emit("set_f", 0, self._reg(name), value)
+
     @property
     def rs1(self) -> Value:
         return self.read_x("rs1")
@@ -155,6 +165,25 @@ class Sem(Builder):
     def store(self, address: Value, value: Value) -> None:
         """Store *value* to guest memory."""
         self.policy.store(self, address, value)
+
+    # -- results that are usually quick to have
+
+    def usually(self, ok: Value, quick: Value, routine: str, *args: Value | int) -> Value:
+        """*quick* when *ok*, else the result of *routine*, which may have effects.
+
+        Nothing may have been changed before. A policy whose ``rare`` is "bail" leaves the second
+        to the instruction's slow form, one whose ``rare`` is "call" always calls.
+        """
+        how = getattr(self.policy, "rare", "branch")
+        if how == "call":
+            return self.call(routine, *args)
+        if how == "bail":
+            self.emit("bail_if", 0, ~ok)
+            return quick
+        result = self.var(quick)
+        with self.if_(~ok):
+            result.value = self.call(routine, *args)
+        return result.value
 
     # -- ends
 

@@ -33,8 +33,8 @@ _CUSTOM_BIT: Final = 48
 
 #: What is implemented, beside any X extension that has rows.
 _IMPLEMENTED: Final = frozenset(
-    ("I", "M", "A", "C", "S", "U", "Zicsr", "Zifencei", "Zicntr", "Zmmul", "Zaamo", "Zalrsc", "Zca",
-     "Zba", "Zbb", "Zbc", "Zbs", "Zicond", "Zihintpause")
+    ("I", "M", "A", "F", "D", "C", "Zcf", "Zcd", "S", "U", "Zicsr", "Zifencei", "Zicntr", "Zmmul",
+     "Zaamo", "Zalrsc", "Zca", "Zba", "Zbb", "Zbc", "Zbs", "Zicond", "Zihintpause")
 )  # fmt: skip
 
 #: Modes of the machine rather than parts of an ISA string: always there, never printed.
@@ -132,6 +132,8 @@ class Isa:
                 f"ISA {text!r}: {what} not supported; supported: "
                 + " ".join(n.lower() for n in (*supported(), *_GROUPS))
             )
+        if xlen == 64 and "Zcf" in names:
+            raise IsaError(f"ISA {text!r}: zcf is for rv32 only")
         on = _closure(names, xlen) - set(_GROUPS) | set(_MODES)
         return cls(xlen, frozenset(on))
 
@@ -139,7 +141,7 @@ class Isa:
     def full(cls, xlen: int) -> Isa:
         """Everything that is implemented."""
         on = _closure(supported(), xlen) | set(_MODES)
-        return cls(xlen, frozenset(on))
+        return cls(xlen, frozenset(on - ({"Zcf"} if xlen == 64 else set())))
 
     def has(self, ext: str) -> bool:
         """Whether this ISA provides a row's extension: ``A+B`` needs both, ``A|B`` either."""

@@ -5,9 +5,10 @@
         m.rd = m.rs1 + m.imm
 
 The pattern reads from bit 31 (or 15) down. Tokens are literal bits; register fields (``rd rs1 rs2
-rs3`` of 5 bits, ``rd' rs1' rs2'`` of 3 bits for x8-x15); and fields ``name[hi:lo|bit...]`` that say
-which bits of the operand stand there. ``imm`` and ``nzimm`` are signed, all others unsigned; ``nz``
-means zero does not match. ``rd!=0,2`` after the pattern excludes register numbers.
+rs3``, and ``fd fs1 fs2 fs3`` for floating point, of 5 bits, ``rd' rs1' rs2' fd' fs2'`` of 3 bits
+for x8-x15); and fields ``name[hi:lo|bit...]`` that say which bits of the operand stand there.
+``imm`` and ``nzimm`` are signed, all others unsigned; ``nz`` means zero does not match.
+``rd!=0,2`` after the pattern excludes register numbers.
 
 Compressed rows have no meaning of their own: they name the base instruction they stand for,
 ``expands="addi rd=rd rs1=sp imm=nzuimm"``.
@@ -28,13 +29,16 @@ Semantics = Callable[["Sem"], None]
 
 _IMPLIED: Final = {
     **dict.fromkeys(("rd", "rs1", "rs2", "rs3", "zimm", "uimm5"), "[4:0]"),
-    **dict.fromkeys(("rd'", "rs1'", "rs2'", "rm"), "[2:0]"),
+    **dict.fromkeys(("fd", "fs1", "fs2", "fs3"), "[4:0]"),
+    **dict.fromkeys(("rd'", "rs1'", "rs2'", "fd'", "fs2'", "rm"), "[2:0]"),
     **dict.fromkeys(("fm", "pred", "succ"), "[3:0]"),
     **dict.fromkeys(("aq", "rl"), "[0]"),
     "csr": "[11:0]",
 }
 _SIGNED: Final = frozenset(("imm", "nzimm"))
 REGISTER_FIELDS: Final = ("rd", "rs1", "rs2", "rs3")
+#: Floating-point register fields, and the slot of a decoded entry that each takes.
+FLOAT_FIELDS: Final = {"fd": "rd", "fs1": "rs1", "fs2": "rs2", "fs3": "rs3"}
 #: Operand slots of a decoded entry besides the register slots.
 ENTRY_SLOTS: Final = ("imm", "aux")
 
@@ -48,6 +52,7 @@ class Field:
     signed: bool
     nonzero: bool
     register: bool
+    floating: bool  # a floating-point register
     prime: bool  # a 3-bit register number: x8 + n
 
     @property
@@ -104,6 +109,11 @@ class Row:
     hint: bool = False
     aliases: tuple[str, ...] = field(default=())
 
+    @property
+    def usual_rounding(self) -> int:
+        """The rounding mode that assembly text leaves out: dynamic; RNE for exact conversions."""
+        return 0 if self.name in _EXACT else 7
+
     def matches(self, word: int) -> bool:
         """Whether *word* is this instruction."""
         if word & self.mask != self.match:
@@ -133,7 +143,8 @@ class Row:
     def slots(self) -> dict[str, str]:
         """Which decoded-entry slot holds each operand that the semantics may read."""
         out = {n: n for n in self.fields if n in REGISTER_FIELDS}
-        rest = [n for n in self.fields if n not in REGISTER_FIELDS and n not in UNREAD]
+        out |= {n: slot for n, slot in FLOAT_FIELDS.items() if n in self.fields}
+        rest = [n for n in self.fields if n not in out and n not in UNREAD]
         rest.sort(key=lambda n: -self.fields[n].bits)
         for name, slot in zip(rest, ENTRY_SLOTS, strict=False):
             out[name] = slot
@@ -145,11 +156,21 @@ class Row:
 #: Fields that no semantics reads (one machine thread: every access is ordered).
 UNREAD: Final = frozenset(("aq", "rl", "fm", "pred", "succ"))
 
+#: Names of the rounding modes; 5 and 6 are reserved.
+ROUNDING: Final = ("rne", "rtz", "rdn", "rup", "rmm", "unknown", "unknown", "dyn")
+_EXACT: Final = frozenset(("fcvt.d.s", "fcvt.d.w", "fcvt.d.wu"))
+
 ABI_NAMES: Final = (
     "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2",
     "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7",
     "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
     "t3", "t4", "t5", "t6",
+)  # fmt: skip
+FLOAT_NAMES: Final = (
+    "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7",
+    "fs0", "fs1", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5",
+    "fa6", "fa7", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7",
+    "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
 )  # fmt: skip
 ABI_NUMBERS: Final = {name: n for n, name in enumerate(ABI_NAMES)}
 
@@ -208,6 +229,7 @@ def parse_pattern(
             signed=plain in _SIGNED,
             nonzero=plain.startswith("nz"),
             register=plain in REGISTER_FIELDS,
+            floating=plain in FLOAT_FIELDS,
             prime=name.endswith("'"),
         )
     return total // 8, mask, match, fields, exclude

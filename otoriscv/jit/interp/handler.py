@@ -94,6 +94,18 @@ class HandlerFunction(NativeFunction):
     def _op_get_x(self, node: Value) -> str:
         return self.new(f"load i{node.width}, ptr {self._register(node.args[0])}")
 
+    def _float(self, reg: object) -> str:
+        if isinstance(reg, int):
+            return self.field("%S", HART["f"] + reg)
+        assert isinstance(reg, str)
+        return self.field("%S", HART["f"], self._byte(reg))
+
+    def _op_get_f(self, node: Value) -> str:
+        return self.new(f"load i64, ptr {self._float(node.args[0])}")
+
+    def _op_set_f(self, node: Value) -> None:
+        self.line(f"store {self.typed(node.args[1])}, ptr {self._float(node.args[0])}")
+
     def _op_set_x(self, node: Value) -> None:
         self.line(f"store {self.typed(node.args[1])}, ptr {self._register(node.args[0])}")
 

@@ -6,7 +6,10 @@ from, how an instruction ends) is left to subclasses. Pointers: ``%S`` hart stru
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from otoriscv.core.layout import HART, MACHINE
@@ -18,13 +21,30 @@ DECLARATIONS: Final = "\n".join(
     f"declare i{w} @llvm.{name}.i{w}(i{w}{', i1' if name in ('ctlz', 'cttz') else ''})"
     for name in ("ctlz", "cttz", "ctpop", "bswap")
     for w in (16, 32, 64)
+) + "".join(
+    f"\ndeclare {t} @llvm.sqrt.{n}({t})\ndeclare {t} @llvm.fma.{n}({t}, {t}, {t})"
+    for t, n in (("float", "f32"), ("double", "f64"))
 )
 
 _PLAIN: Final = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
 _SHIFT: Final = {"shl": "shl", "shr": "lshr", "sar": "ashr"}
 _COMPARE: Final = {"eq": "eq", "ltu": "ult", "lts": "slt"}
 _HIGH: Final = {"mulhu": ("zext", "zext"), "mulhs": ("sext", "sext"), "mulhsu": ("sext", "zext")}
+_FLOAT: Final = {"fadd": "fadd", "fsub": "fsub", "fmul": "fmul", "fdiv": "fdiv"}
+_FLOAT_CALLS: Final = {"fsqrt": "sqrt", "fma": "fma"}
 _COUNT: Final = {"clz": "ctlz", "ctz": "cttz", "popcount": "ctpop"}
+
+
+@cache
+def host_has_fma() -> bool:
+    """Whether this host multiplies and adds with one rounding in one instruction."""
+    machine = platform.machine()
+    if machine not in ("x86_64", "AMD64"):
+        return machine in ("aarch64", "arm64")
+    try:
+        return " fma " in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
 
 
 class Function:
@@ -151,9 +171,23 @@ class Function:
         if op in _COUNT:
             flag = "" if op == "popcount" else ", i1 false"
             return self.new(f"call i{w} @llvm.{_COUNT[op]}.i{w}({self.typed(args[0])}{flag})")
+        if op in _FLOAT or op in _FLOAT_CALLS:
+            return self._float_op(op, w, [self.typed(a) for a in args])
         if op == "bswap":
             return self.new(f"call i{w} @llvm.bswap.i{w}({self.typed(args[0])})")
         raise ValueError(f"no LLVM lowering for {op}")
+
+    def _float_op(self, op: str, w: int, args: Sequence[str]) -> str:
+        kind = "float" if w == 32 else "double"
+        if op == "fma" and not host_has_fma():
+            return str(0x7FC0_0000 if w == 32 else 0x7FF8 << 48)  # a NaN: computed in software
+        values = [self.new(f"bitcast {a} to {kind}") for a in args]
+        if op in _FLOAT:
+            result = self.new(f"{_FLOAT[op]} {kind} {values[0]}, {values[1]}")
+        else:
+            typed = ", ".join(f"{kind} {v}" for v in values)
+            result = self.new(f"call {kind} @llvm.{_FLOAT_CALLS[op]}.f{w}({typed})")
+        return self.new(f"bitcast {kind} {result} to i{w}")
 
     def _divide(self, op: str, w: int, a: str, b: str) -> str:
         zero = self.new(f"icmp eq i{w} {b}, 0")

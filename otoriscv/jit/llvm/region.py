@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from otoriscv.core import mode
 from otoriscv.core.isa.handlers import RESUME, RESUME_INTERP
@@ -33,6 +34,8 @@ class Window:
 
 class FlatPolicy:
     """Loads and stores inside one RAM window, tested with its bounds and alignment at once."""
+
+    rare: Final = "bail"
 
     def __init__(self, window: Window, watching: bool) -> None:
         self._w = window
@@ -83,6 +86,7 @@ class _RegionFunction(NativeFunction):
         self.region = region
         self.base = region.entry
         self.policy = policy
+        #: Hart slots of the registers in use, x and f, and of those written.
         self.regs: set[int] = set()
         self.written: set[int] = set()
         self._done = 0  # instructions retired in the block before the current one
@@ -93,14 +97,13 @@ class _RegionFunction(NativeFunction):
         programs = {start: self._program(b) for start, b in self.region.blocks.items()}
         for start, (body, _) in programs.items():
             self._collect(body, start)
-        types = f"i{self.xlen}"
         for r in sorted(self.regs):
-            self.allocas.append(f"  %r{r} = alloca {types}")
+            self.allocas.append(f"  %r{r} = alloca {self._type(r)}")
         self.allocas += ["  %n = alloca i64", "  %xpc = alloca i64", "  %xn = alloca i64"]
         self.line("store i64 %N, ptr %n")
         for r in sorted(self.regs):
-            value = self.new(f"load {types}, ptr {self.field('%S', HART['x'] + r)}")
-            self.line(f"store {types} {value}, ptr %r{r}")
+            value = self.new(f"load {self._type(r)}, ptr {self.field('%S', r)}")
+            self.line(f"store {self._type(r)} {value}, ptr %r{r}")
         cases = " ".join(
             f"i64 {k}, label %{self._label(pc, entry=True)}" for k, pc in enumerate(entries)
         )
@@ -132,22 +135,37 @@ class _RegionFunction(NativeFunction):
 
     def _collect(self, body: Sequence[Value], start: int) -> None:
         for node in body:
-            if node.op == "get_x" and isinstance(node.args[0], int):
-                self.regs.add(node.args[0])
-            elif node.op == "set_x" and isinstance(node.args[0], int):
-                self.regs.add(node.args[0])
-                self.written.add(node.args[0])
+            if node.op in ("get_x", "get_f"):
+                self.regs.add(self._slot_of(node))
+            elif node.op in ("set_x", "set_f"):
+                self.regs.add(self._slot_of(node))
+                self.written.add(self._slot_of(node))
             for nested in node.bodies:
                 self._collect(nested, start)
 
     def _op_pc(self, node: Value) -> str:
         return "%E" if self.xlen == 64 else self.new("trunc i64 %E to i32")
 
+    @staticmethod
+    def _slot_of(node: Value) -> int:
+        n = node.args[0]
+        assert isinstance(n, int)
+        return HART[node.op[-1]] + n
+
+    def _type(self, slot: int) -> str:
+        return "i64" if slot >= HART["f"] else f"i{self.xlen}"
+
     def _op_get_x(self, node: Value) -> str:
-        return self.new(f"load i{node.width}, ptr %r{node.args[0]}")
+        return self.new(f"load i{node.width}, ptr %r{self._slot_of(node)}")
 
     def _op_set_x(self, node: Value) -> None:
-        self.line(f"store {self.typed(node.args[1])}, ptr %r{node.args[0]}")
+        self.line(f"store {self.typed(node.args[1])}, ptr %r{self._slot_of(node)}")
+
+    def _op_get_f(self, node: Value) -> str:
+        return self._op_get_x(node)
+
+    def _op_set_f(self, node: Value) -> None:
+        self._op_set_x(node)
 
     def _bail(self, cond: str) -> None:
         on = self.unless(cond)
@@ -188,8 +206,8 @@ class _RegionFunction(NativeFunction):
     def _commit(self) -> tuple[str, str]:
         pc, n = self.new("load i64, ptr %xpc"), self.new("load i64, ptr %xn")
         for r in sorted(self.written):
-            value = self.new(f"load i{self.xlen}, ptr %r{r}")
-            self.line(f"store i{self.xlen} {value}, ptr {self.field('%S', HART['x'] + r)}")
+            value = self.new(f"load {self._type(r)}, ptr %r{r}")
+            self.line(f"store {self._type(r)} {value}, ptr {self.field('%S', r)}")
         p = self.field("%A", MACHINE["region_steps"])
         total = self.op("add", self.new(f"load i64, ptr {p}"), self.op("sub", "%N", n))
         self.line(f"store i64 {total}, ptr {p}")

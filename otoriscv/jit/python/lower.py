@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from otoriscv.core.hostfloat import HOST_FLOAT
 from otoriscv.core.layout import HART, MACHINE
 from otoriscv.core.uop import OPS, Arg, Value
 
@@ -115,6 +116,8 @@ class Lowering:
             return f"({a}).bit_count()"
         if op == "bswap":
             return f"int.from_bytes(({a}).to_bytes({w // 8}, 'little'), 'big')"
+        if op in HOST_FLOAT:
+            return f"host_float({', '.join([repr(op), str(w), *map(self.ref, node.args)])})"
         second = node.args[1]
         assert isinstance(second, Value)
         b = self.ref(second)

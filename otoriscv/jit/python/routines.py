@@ -9,6 +9,7 @@ from typing import Any
 
 from otoriscv.core.architecture import ROUTINES
 from otoriscv.core.fold import evaluate
+from otoriscv.core.hostfloat import host_float
 from otoriscv.core.routine import Routine, build
 from otoriscv.core.uop import Value
 from otoriscv.jit.python.lower import Lowering, count_uses
@@ -36,7 +37,12 @@ class RoutineLowering(Lowering):
 
 def arena_namespace(arena: memoryview) -> dict[str, Any]:
     """The functions that generated Python uses to reach the arena (bytes view *arena*)."""
-    space: dict[str, Any] = {"evaluate": evaluate, "host_time": time.monotonic_ns, "arena": arena}
+    space: dict[str, Any] = {
+        "evaluate": evaluate,
+        "host_float": host_float,
+        "host_time": time.monotonic_ns,
+        "arena": arena,
+    }
     for width, code in ((8, "<B"), (16, "<H"), (32, "<I"), (64, "<Q")):
         packed = struct.Struct(code)
         space[f"aload{width}"] = _loader(packed, arena)

@@ -104,17 +104,16 @@ class _TraceLowering(Lowering):
         for reg in self._registers_in(self._names[id(node)]):
             self._deps.setdefault(reg, []).append(node)
 
-    def _get_x(self, node: Value) -> None:
-        n = node.args[0]
-        assert isinstance(n, int)
+    def _get_register(self, node: Value) -> None:
+        n = _slot(node)
         self.regs.add(n)
         self._names[id(node)] = f"r{n}"
         self._remaining[id(node)] = self._uses.get(id(node), 0)
         self._track(node)
 
-    def _set_x(self, node: Value) -> None:
-        n, value = node.args
-        assert isinstance(n, int) and isinstance(value, Value)
+    def _set_register(self, node: Value) -> None:
+        n, value = _slot(node), node.args[1]
+        assert isinstance(value, Value)
         self.regs.add(n)
         self.written.add(n)
         text = self.ref(value)
@@ -136,10 +135,10 @@ class _TraceLowering(Lowering):
     # -- instructions
 
     def effect(self, node: Value) -> None:
-        if node.op == "get_x":
-            self._get_x(node)
-        elif node.op == "set_x":
-            self._set_x(node)
+        if node.op in ("get_x", "get_f"):
+            self._get_register(node)
+        elif node.op in ("set_x", "set_f"):
+            self._set_register(node)
         else:
             if node.op == "call":  # routines find the exact budget in its slot
                 self.line(f"h[{_BUDGET}] = n - {self.count}")
@@ -253,6 +252,13 @@ class _TraceLowering(Lowering):
 
     def _local(self, text: str) -> str:
         return text if text.isidentifier() and text[0] == "t" else self.temp(text)
+
+
+def _slot(node: Value) -> int:
+    """The hart slot of the register that a node names."""
+    n = node.args[0]
+    assert isinstance(n, int)
+    return HART["f"] + n if node.op.endswith("f") else n
 
 
 def _words(text: str) -> list[str]:
