@@ -1,0 +1,316 @@
+"""The llvm engine: regions are found, compiled, entered, dropped and right.
+
+Everything compiles inline after the first sample, so that the same happens in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otoriscv.board.machine import Machine
+from otoriscv.board.stops import StopReason
+from otoriscv.core.decode import Decoder, Insn, Isa
+from otoriscv.core.encode import assemble
+from otoriscv.core.layout import MACHINE
+from otoriscv.jit.engines import probe
+from otoriscv.jit.llvm.arena import CodeArena
+from otoriscv.jit.llvm.engine import LlvmEngine
+from otoriscv.jit.regions import discover, text, to_dot
+
+pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
+
+RAM = 0x8000_0000
+BOTH = pytest.mark.parametrize("xlen", [32, 64])
+
+#: Sums i*i over a0 rounds into a1, through a call, with a counter in memory at a2.
+LOOP = """
+start:
+    li   a1, 0
+    li   a2, 0x80001000
+    li   s0, 0
+loop:
+    mv   t0, s0
+    jal  ra, square
+    add  a1, a1, t0
+    lw   t1, 0(a2)
+    addi t1, t1, 1
+    sw   t1, 0(a2)
+    addi s0, s0, 1
+    bne  s0, a0, loop
+done:
+    j    done
+square:
+    mul  t0, t0, t0
+    jalr x0, 0(ra)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OTORISCV_JIT_THRESHOLD", "1")
+    monkeypatch.setenv("OTORISCV_JIT_WORKERS", "0")
+    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(tmp_path / "cache"))
+
+
+class Guest:
+    """The loop on a machine."""
+
+    def __init__(self, xlen: int, rounds: int = 100_000) -> None:
+        self.machine = Machine(f"rv{xlen}imac_zicsr", ram=[(RAM, 1 << 20)], engine="llvm")
+        self.program = assemble(LOOP, xlen, RAM)
+        self.machine.memory.write(RAM, self.program.code)
+        self.hart = self.machine.harts[0]
+        self.mask = (1 << xlen) - 1
+        self.start(rounds)
+
+    def start(self, rounds: int) -> None:
+        self.hart.pc = RAM
+        self.hart.x[10] = rounds
+        self.machine.memory.write(RAM + 0x1000, bytes(4))
+
+    def at(self, label: str) -> int:
+        return self.program.symbols[label]
+
+    @property
+    def engine(self) -> LlvmEngine:
+        engine = self.machine.engine
+        assert isinstance(engine, LlvmEngine)
+        return engine
+
+    @property
+    def compiled_steps(self) -> int:
+        steps: int = self.machine.m[MACHINE["region_steps"]]
+        return steps
+
+    def finish(self, rounds: int) -> None:
+        """Run to the end and check the result."""
+        self.machine.breakpoints.add(self.at("done"))
+        assert self.machine.run().reason == StopReason.BREAKPOINT
+        self.machine.breakpoints.remove(self.at("done"))
+        assert self.hart.pc == self.at("done")
+        assert self.hart.x[11] == sum(i * i for i in range(rounds)) & self.mask
+        count = int.from_bytes(self.machine.memory.read(RAM + 0x1000, 4), "little")
+        assert count == rounds
+
+
+@pytest.fixture
+def guest(request: pytest.FixtureRequest) -> Iterator[Guest]:
+    made = Guest(request.param)
+    yield made
+    made.machine.close()
+
+
+EACH = pytest.mark.parametrize("guest", [32, 64], indirect=True)
+
+
+@EACH
+def test_hot_code_runs_in_regions(guest: Guest) -> None:
+    guest.machine.breakpoints.add(guest.at("done"))  # what contains it is compiled with it
+    guest.start(1_000_000)
+    guest.machine.run(steps=4_000_000)
+    guest.start(1_000_000)
+    before, retired = guest.compiled_steps, guest.machine.retired
+    guest.finish(1_000_000)
+    share = (guest.compiled_steps - before) / (guest.machine.retired - retired)
+    assert guest.engine.statistics["regions"] > 0
+    assert share > 0.99
+
+
+@EACH
+def test_exact_counts_inside_regions(guest: Guest) -> None:
+    guest.machine.run(steps=20_000)
+    for n in (1, 7, 333, 4096, 50_001):
+        before = guest.machine.retired
+        guest.machine.run(steps=n)
+        assert guest.machine.retired == before + n
+    guest.finish(100_000)
+
+
+@EACH
+def test_a_breakpoint_in_a_hot_region(guest: Guest) -> None:
+    guest.machine.run(steps=50_000)
+    assert guest.engine.statistics["regions"] > 0
+    guest.machine.breakpoints.add(guest.at("square"))
+    for _ in range(5):
+        was = guest.hart.x[8]
+        assert guest.machine.run().reason == StopReason.BREAKPOINT
+        assert guest.hart.pc == guest.at("square")
+        assert guest.hart.x[5] == guest.hart.x[8] <= was + 1
+    guest.machine.breakpoints.remove(guest.at("square"))
+    guest.finish(100_000)
+
+
+@EACH
+def test_a_never_hit_breakpoint_leaves_the_loop_compiled(guest: Guest) -> None:
+    guest.machine.run(steps=50_000)
+    guest.machine.breakpoints.add(guest.at("start"))
+    guest.start(1_000_000)
+    guest.hart.pc += 4
+    guest.machine.run(steps=4_000_000)
+    before, retired = guest.compiled_steps, guest.machine.retired
+    guest.machine.run(steps=4_000_000)
+    assert guest.compiled_steps - before > 0.98 * (guest.machine.retired - retired)
+
+
+@EACH
+def test_a_watchpoint_on_what_a_region_writes(guest: Guest) -> None:
+    guest.machine.run(steps=50_000)
+    guest.machine.watchpoints.add(RAM + 0x1000, 4, 2)
+    for _ in range(3):
+        stop = guest.machine.run()
+        assert stop.reason == StopReason.WATCH
+        assert stop.address == RAM + 0x1000
+        # before the store: memory is one behind the register that is stored
+        old = int.from_bytes(guest.machine.memory.read(RAM + 0x1000, 4), "little")
+        assert guest.hart.x[6] == old + 1
+    guest.machine.watchpoints.remove(RAM + 0x1000, 4, 2)
+    guest.finish(100_000)
+
+
+@EACH
+def test_an_unrelated_watchpoint_keeps_the_loop_compiled(guest: Guest) -> None:
+    guest.start(1_000_000)
+    guest.machine.watchpoints.add(RAM + 0x1040, 4, 3)
+    guest.machine.run(steps=4_000_000)
+    before, retired = guest.compiled_steps, guest.machine.retired
+    guest.machine.run(steps=4_000_000)
+    assert guest.compiled_steps - before > 0.98 * (guest.machine.retired - retired)
+    guest.machine.watchpoints.clear()
+    guest.finish(1_000_000)
+
+
+@EACH
+def test_writing_into_a_region_takes_effect(guest: Guest) -> None:
+    guest.machine.run(steps=50_000)
+    assert guest.engine.statistics["regions"] > 0
+    xlen = guest.hart.xlen
+    guest.machine.memory.write(guest.at("square"), assemble("add t0, t0, t0", xlen, 0).code)
+    dropped = guest.engine.statistics["dropped"]
+    guest.start(50_000)
+    guest.machine.breakpoints.add(guest.at("done"))
+    guest.machine.run()
+    assert guest.hart.x[11] == sum(2 * i for i in range(50_000)) & guest.mask
+    assert dropped > 0
+
+
+@BOTH
+def test_a_guest_that_rewrites_its_hot_loop(xlen: int) -> None:
+    """Each round of the outer loop exchanges the inner loop's addi for another."""
+    source = """
+        li   s0, 200
+        la   s1, patch
+        la   s2, words
+    outer:
+        andi t0, s0, 1
+        slli t0, t0, 2
+        add  t0, t0, s2
+        lw   t1, 0(t0)
+        sw   t1, 0(s1)
+        fence.i
+        li   t2, 1000
+    inner:
+    patch:
+        addi a0, a0, 1
+        addi t2, t2, -1
+        bne  t2, x0, inner
+        addi s0, s0, -1
+        bne  s0, x0, outer
+    done:
+        j done
+    words:
+        .word 0x00150513
+        .word 0x00350513
+    """
+    ends = []
+    for engine in ("interp", "llvm"):
+        machine = Machine(f"rv{xlen}ima_zicsr_zifencei", ram=[(RAM, 1 << 20)], engine=engine)
+        program = assemble(source, xlen, RAM)
+        machine.memory.write(RAM, program.code)
+        machine.harts[0].pc = RAM
+        machine.breakpoints.add(program.symbols["done"])
+        assert machine.run().reason == StopReason.BREAKPOINT
+        ends.append((machine.harts[0].x[10], machine.retired))
+        machine.close()
+    assert ends[0] == ends[1]
+    assert ends[0][0] == 100 * 1000 * (1 + 3)
+
+
+def test_the_second_run_finds_its_regions_on_disk() -> None:
+    for n in range(2):
+        guest = Guest(64)
+        guest.finish(100_000)
+        assert guest.engine.statistics["cached" if n else "compiled"] > 0
+        guest.machine.close()
+
+
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
+    guest = Guest(32)
+    guest.finish(100_000)
+    guest.machine.close()
+    files = list((tmp_path / "cache").glob("region-*"))
+    assert files
+    for file in files:
+        data = bytearray(file.read_bytes())
+        data[-20] ^= 0xFF
+        file.write_bytes(data)
+    guest = Guest(32)
+    guest.finish(100_000)
+    assert guest.engine.statistics["cached"] == 0
+    assert guest.engine.statistics["compiled"] > 0
+    guest.machine.close()
+
+
+def test_workers_and_a_worker_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTORISCV_JIT_WORKERS", "1")
+    guest = Guest(64, 100_000_000)
+    guest.machine.run(steps=10_000_000)
+    workers = guest.engine._workers
+    assert workers is not None
+    for worker in workers._workers:
+        worker.process.kill()
+    for _ in range(400):
+        guest.machine.run(steps=1_000_000)
+        if guest.engine.statistics["regions"]:
+            break
+    guest.start(100_000)
+    guest.finish(100_000)
+    guest.machine.close()
+
+
+def test_discovery_stays_inside_what_can_be_decoded() -> None:
+    program = assemble(LOOP, 32, RAM)
+    decoder = Decoder(Isa.parse("rv32im"))
+
+    def decode(pc: int) -> Insn | None:
+        at = pc - RAM
+        if not 0 <= at < len(program.code):
+            return None
+        return decoder.decode(int.from_bytes(program.code[at : at + 4], "little"), pc)
+
+    region = discover(program.symbols["loop"], 32, decode)
+    assert program.symbols["square"] in region.blocks  # the call is followed
+    assert program.symbols["loop"] in region.heads
+    assert len(region.return_sites) == 1
+    low, high = region.spans()[0][0], region.spans()[-1][1]
+    assert program.symbols["loop"] == low and high == RAM + len(program.code)
+    assert "entry head" in text(region)
+    assert to_dot(region).startswith("digraph")
+    assert discover(program.symbols["loop"], 32, decode, limit=3).instructions <= 3
+
+
+def test_the_code_arena_reuses_what_is_freed() -> None:
+    arena = CodeArena(1 << 16)
+    first = arena.put(b"x" * 100)
+    for _ in range(2000):
+        address = arena.put(b"y" * 5000)
+        assert address is not None
+        arena.free(address)
+    assert arena.put(b"z" * (1 << 16)) is None
+    assert first is not None
+    arena.free(first)
+    assert arena.used == 0
+    assert arena.put(b"z" * (1 << 16)) is not None
+    arena.close()
