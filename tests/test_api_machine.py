@@ -106,6 +106,13 @@ def test_registers(m: Machine) -> None:
     m.regs.fp = 3
     assert m.regs.s0 == 3
     assert {"a0", "pc", "mepc", "x31"} <= {n for n in ("a0", "pc", "mepc", "x31") if n in m.regs}
+    m.regs.fa0 = 0x3FF0_0000_0000_0000
+    assert m.regs["f10"] == 0x3FF0_0000_0000_0000
+    assert "f31" in m.regs
+    with Machine(isa="rv32imac_zicsr") as plain:
+        assert "fa0" not in plain.regs
+        with pytest.raises(AttributeError, match="no register 'fa0'"):
+            plain.regs.fa0 = 1
     with pytest.raises(AttributeError, match="did you mean 'mstatus'"):
         _ = m.regs.mstatu
     with pytest.raises(KeyError, match="no register"):

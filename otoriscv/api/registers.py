@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from otoriscv.board.info import ABI_NAMES
 from otoriscv.core.csr import existing
+from otoriscv.core.isa.table import FLOAT_NAMES
+from otoriscv.core.layout import HART
 
 if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
@@ -19,6 +21,10 @@ _INTEGER: Final = {
     **{name: n for n, name in enumerate(ABI_NAMES)},
     "fp": 8,
 }
+_FLOAT: Final = {
+    **{f"f{n}": n for n in range(32)},
+    **{name: n for n, name in enumerate(FLOAT_NAMES)},
+}
 
 
 class Registers:
@@ -26,7 +32,7 @@ class Registers:
 
     Integer registers under both their names, ``pc``, ``priv`` (0 U, 1 S, 3 M) and every CSR that
     the hart has. Values are unsigned; what is written is cut to XLEN bits, and CSRs keep their
-    fields legal.
+    fields legal. Floating-point registers are bit patterns of 64 bits, singles NaN-boxed.
 
     Examples
     --------
@@ -53,6 +59,9 @@ class Registers:
             return hart.x[number]
         if name in ("pc", "priv"):
             return hart.pc if name == "pc" else hart.priv
+        if name in _FLOAT and hart.has("F"):
+            bits: int = hart.q[HART["f"] + _FLOAT[name]]
+            return bits
         try:
             return hart.read_csr(name)
         except KeyError:
@@ -67,6 +76,8 @@ class Registers:
             hart.pc = value
         elif name == "priv":
             hart.priv = value
+        elif name in _FLOAT and hart.has("F"):
+            hart.q[HART["f"] + _FLOAT[name]] = value & (1 << 64) - 1
         else:
             try:
                 hart.write_csr(name, value)
@@ -88,10 +99,12 @@ class Registers:
     def __iter__(self) -> Iterator[str]:
         hart = self._hart
         yield from (*ABI_NAMES, "pc", "priv")
+        if hart.has("F"):
+            yield from FLOAT_NAMES
         yield from (csr.name for csr in existing(hart.xlen, hart.isa_bits))
 
     def __contains__(self, name: object) -> bool:
-        return name in _INTEGER or name in set(self)
+        return name in _INTEGER or (name in _FLOAT and self._hart.has("F")) or name in set(self)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]
