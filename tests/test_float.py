@@ -347,15 +347,17 @@ def operations(f: Format, xlen: int) -> Iterator[Operation]:
 
         yield Operation(f"{name}.{letter}", "fff", "f", f, f, fused)
     for kind, name in enumerate(("feq", "flt", "fle")):
-        yield Operation(
-            f"{name}.{letter}", "ff", "x", f, f,
-            lambda a, r, k=kind: on(compare, a, k), rounds=False,
-        )  # fmt: skip
+
+        def comparing(a: Sequence[int], r: int, k: int = kind) -> tuple[int, int]:
+            return on(compare, a, k)
+
+        yield Operation(f"{name}.{letter}", "ff", "x", f, f, comparing, rounds=False)
     for kind, name in enumerate(("fmin", "fmax")):
-        yield Operation(
-            f"{name}.{letter}", "ff", "f", f, f,
-            lambda a, r, k=kind: on(minmax, a, k), rounds=False,
-        )  # fmt: skip
+
+        def choosing(a: Sequence[int], r: int, k: int = kind) -> tuple[int, int]:
+            return on(minmax, a, k)
+
+        yield Operation(f"{name}.{letter}", "ff", "f", f, f, choosing, rounds=False)
     for kind, name in enumerate(("w", "wu", "l", "lu")[: xlen // 16]):
 
         def integer(a: Sequence[int], r: int, k: int = kind) -> tuple[int, int]:
