@@ -8,6 +8,7 @@ where code changes.
 from __future__ import annotations
 
 import functools
+import tempfile
 from typing import Final
 
 import pytest
@@ -25,9 +26,22 @@ from otoriscv.jit.engines import ENGINES as KNOWN
 from otoriscv.jit.engines import create
 from otoriscv.jit.python.engine import PythonEngine
 
-__all__ = ["CLINT", "ENGINES", "EVERY", "RAM", "STEP", "EngineBox", "Exit", "difference", "fresh"]
+__all__ = [
+    "CLINT",
+    "ENGINES",
+    "EVERY",
+    "HOT",
+    "RAM",
+    "STEP",
+    "EngineBox",
+    "Exit",
+    "difference",
+    "fresh",
+]
 
 STEP: Final = "step"
+#: The llvm engine compiling at once what was seen twice: most of a short program runs in regions.
+HOT: Final = "llvm at once"
 ENGINES: Final = tuple(KNOWN)
 EVERY: Final = (*ENGINES, STEP)
 
@@ -58,7 +72,9 @@ class _Mtime:
 
 
 class EngineBox:
-    """*engine* is one of `EVERY`; *clint*: ``native`` code does its accesses, or ``python``."""
+    """*engine* is one of `EVERY`; *clint*: ``native`` code does its accesses, or ``python``.
+    *more* are further RAM ranges.
+    """
 
     def __init__(
         self,
@@ -68,6 +84,7 @@ class EngineBox:
         isa: str = "",
         size: int = 1 << 20,
         ram: int = RAM,
+        more: tuple[tuple[int, int], ...] = (),
         clint: str = "",
         misaligned_trap: bool = False,
     ) -> None:
@@ -75,10 +92,11 @@ class EngineBox:
         self.xlen = self.isa.xlen
         self.mask = (1 << self.xlen) - 1
         self.ram, self.size = ram, size
-        self.arena = Arena(size)
+        self.arena = Arena(size + sum(length for _, length in more))
         self.m = self.arena.machine
         self.memory = Memory(self.arena)
-        self.memory.add(ram, size)
+        for base, length in ((ram, size), *more):
+            self.memory.add(base, length)
         self.bus = Bus()
         self.hart = Hart(
             self.arena, 0, self.xlen, self.isa.bits, reset_vector=ram,
@@ -96,12 +114,25 @@ class EngineBox:
         self.main_engine: Engine = self.stepper
         if engine != STEP:
             try:
-                self.main_engine = create(engine, self, lambda: self.stepper)
+                self.main_engine = self._create(engine)
             except EngineUnavailable as e:
                 pytest.skip(str(e))
         self.engine = engine
         self.hart.routines = self.stepper.routine
         self.memory.on_code_write.append(self._memory_changed)
+
+    def _create(self, engine: str) -> Engine:
+        if engine != HOT:
+            return create(engine, self, lambda: self.stepper)
+        from otoriscv.jit.interp.library import library
+        from otoriscv.jit.llvm.engine import LlvmEngine
+
+        library(
+            self.xlen
+        )  # from the usual cache; what random programs compile to does not go there
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OTORISCV_CACHE_DIR", _scratch_cache().name)
+            return LlvmEngine(self, self.stepper, threshold=1, workers=0)
 
     def _engines(self) -> list[Engine]:
         both = [self.main_engine, self.stepper]
@@ -246,6 +277,11 @@ class EngineBox:
         for e in self._engines():
             e.close()
         self.memory.close()
+
+
+@functools.cache
+def _scratch_cache() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="otoriscv-test-")
 
 
 @functools.cache

@@ -15,7 +15,18 @@ from otoriscv.board.stops import StopReason
 from otoriscv.core.bus import Access
 from otoriscv.core.encode import assemble
 from otoriscv.core.layout import HART, MACHINE
-from tests.engine_box import CLINT, ENGINES, EVERY, RAM, STEP, EngineBox, Exit, difference, fresh
+from tests.engine_box import (
+    CLINT,
+    ENGINES,
+    EVERY,
+    HOT,
+    RAM,
+    STEP,
+    EngineBox,
+    Exit,
+    difference,
+    fresh,
+)
 from tests.random_programs import START, alu_word, random_program
 
 BOTH = pytest.mark.parametrize("xlen", [32, 64])
@@ -44,12 +55,12 @@ def trace(xlen: int, seed: int, steps: int) -> list[tuple[int, ...]]:
     return out
 
 
-@FAST
+@pytest.mark.parametrize("engine", (*ENGINES, HOT))
 @BOTH
 @pytest.mark.parametrize("largest", [1, 3, 60, 1000])
 def test_run_does_exactly_n_steps(engine: str, xlen: int, largest: int) -> None:
     rng = random.Random(largest)
-    for seed in range(3):
+    for seed in range(2):
         expected = trace(xlen, seed, 1500)
         box = fresh(engine, xlen)
         load_random(box, seed)
@@ -63,10 +74,10 @@ def test_run_does_exactly_n_steps(engine: str, xlen: int, largest: int) -> None:
 
 @FAST
 def test_every_length_of_a_run(engine: str) -> None:
-    """From the same place, 0 to 100 steps at once."""
+    """From the same place, 0 to 50 steps at once."""
     expected = trace(64, 1, 1500)
     box = fresh(engine, 64)
-    for n in range(100):
+    for n in range(50):
         box.reset()
         load_random(box, 1)
         box.run(n)
@@ -148,7 +159,7 @@ def timer_program(box: EngineBox, period: int, *, vectored: bool) -> None:
 @pytest.mark.parametrize(("period", "vectored"), [(61, False), (150, True), (997, False)])
 def test_fast_timer(xlen: int, clint: str, period: int, vectored: bool) -> None:
     """The same trace under a fast timer, whoever implements the CLINT."""
-    boxes = [fresh(e, xlen, clint) for e in EVERY]
+    boxes = [fresh(e, xlen, clint) for e in (*EVERY, HOT)]
     boxes.append(EngineBox(STEP, xlen, clint="native"))  # both CLINTs agree, too
     for box in boxes:
         timer_program(box, period, vectored=vectored)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from otoriscv.gdbstub.client import PC, ClientError, RspClient
 from otoriscv.tools import find_qemu
-from tests.engine_box import ENGINES, STEP, EngineBox, Exit, difference
+from tests.engine_box import ENGINES, HOT, STEP, EngineBox, Exit, difference
 from tests.random_programs import (
     BASE,
     END,
@@ -69,6 +69,31 @@ def test_engines(xlen: int) -> None:
     @given(GENES)
     def check(genes: list[int]) -> None:
         check_engines(random_program(xlen, genes), step=len(genes) < 60)
+
+    check()
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_regions(xlen: int) -> None:
+    """With everything compiled that runs twice."""
+
+    @settings(SEEDED, max_examples=8)
+    @given(GENES)
+    def check(genes: list[int]) -> None:
+        program = random_program(xlen, genes[:60])
+        assert not (what := difference(run_on("interp", program), run_on(HOT, program))), what
+
+    check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_regions_long(xlen: int) -> None:
+    @settings(SEEDED, max_examples=500)
+    @given(GENES)
+    def check(genes: list[int]) -> None:
+        program = random_program(xlen, genes)
+        assert not (what := difference(run_on("interp", program), run_on(HOT, program))), what
 
     check()
 
