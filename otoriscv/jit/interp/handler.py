@@ -1,6 +1,6 @@
 """One interpreter handler: the region lowering of a single instruction with run-time operands.
 
-Handlers are ``ghccc`` functions that tail-call each other (docs/abi.md, "Entry and exit"). One with
+Handlers are functions that tail-call each other (docs/abi.md, "Entry and exit"). One with
 memory accesses exists twice: the fast form tests the TLB inline and tail-calls the slow form when
 anything is unusual; the slow form calls the routines. No fast form has a callee.
 """

@@ -28,6 +28,7 @@ from otoriscv.core.layout import (
     Exit,
 )
 from otoriscv.jit.interp.handler import HandlerFunction
+from otoriscv.jit.llvm.native import CC
 
 __all__ = ["special_definitions", "special_names"]
 
@@ -289,6 +290,6 @@ entry:
   store i64 0, ptr %code
   %tp = getelementptr i8, ptr %S, i64 {table}
   %T = load ptr, ptr %tp
-  call ghccc void @poll_here(ptr %S, ptr %A, i64 0, i64 0, ptr %T, i64 0)
+  call {CC} void @poll_here(ptr %S, ptr %A, i64 0, i64 0, ptr %T, i64 0)
   ret void
 }}"""

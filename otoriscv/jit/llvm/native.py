@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Final
 
 from otoriscv.core.layout import HART, TLB_X, tlb_slot
 from otoriscv.jit.llvm.ir import Function
 
-__all__ = ["ATTRIBUTES", "LONGEST", "PARAMS", "NativeFunction"]
+__all__ = ["ATTRIBUTES", "CC", "LONGEST", "PARAMS", "NativeFunction"]
 
+#: The calling convention: six arguments in registers and none saved by the callee. LLVM has no tail
+#: calls for ghccc on aarch64.
+CC: Final = "preserve_nonecc" if platform.machine() in ("aarch64", "arm64") else "ghccc"
 PARAMS: Final = "ptr %S, ptr %A, i64 %E, i64 %N, ptr %T, i64 %P"
 #: Instructions that may follow a test of the budget before the next one: a page of 2-byte ones.
 LONGEST: Final = 2048 + 8
@@ -24,13 +28,13 @@ class NativeFunction(Function):
 
     def wrap(self, name: str) -> str:
         """The definition's text."""
-        return self.text(f"define internal ghccc void @{name}({PARAMS}) #0")
+        return self.text(f"define internal {CC} void @{name}({PARAMS}) #0")
 
     def tail(self, target: str, e: str = "%E", n: str = "%N", t: str = "%T", p: str = "%P") -> None:
         """Tail-call a function of the convention."""
         if not self.closed:
             args = f"ptr %S, ptr %A, i64 {e}, i64 {n}, ptr {t}, i64 {p}"
-            self.line(f"musttail call ghccc void {target}({args})")
+            self.line(f"musttail call {CC} void {target}({args})")
         self.end("ret void")
 
     def unless(self, cond: str, *, likely: bool = True) -> str:

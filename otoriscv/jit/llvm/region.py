@@ -18,7 +18,7 @@ from otoriscv.core.isa.sem import MemoryPolicy, Sem
 from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, TARGETS
 from otoriscv.core.uop import Builder, Value, prune_marked
 from otoriscv.jit.llvm.ir import DECLARATIONS
-from otoriscv.jit.llvm.native import ATTRIBUTES, PARAMS, NativeFunction
+from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
 from otoriscv.jit.regions import Block, Region
 
 __all__ = ["FlatPolicy", "Window", "region_text"]
@@ -329,7 +329,7 @@ def _entry(xlen: int, name: str, body: str, pc: int, base: int, number: int) -> 
     mask = "" if xlen == 64 else "  %base = and i64 %raw, 4294967295\n"
     value = "%raw" if xlen == 64 else "%base"
     flat = HART["mode"] * 8
-    return f"""define ghccc void @{name}({PARAMS}) #0 {{
+    return f"""define {CC} void @{name}({PARAMS}) #0 {{
 entry:
   %off = lshr i64 %E, 3
   %pc = add i64 %P, %off
@@ -348,10 +348,10 @@ no:
   %t = load ptr, ptr %tp
   %sp = getelementptr ptr, ptr %t, i64 {RESUME_INTERP}
   %code = load ptr, ptr %sp
-  musttail call ghccc void %code(ptr %S, ptr %A, i64 0, i64 0, ptr %t, i64 0)
+  musttail call {CC} void %code(ptr %S, ptr %A, i64 0, i64 0, ptr %t, i64 0)
   ret void
 go:
-  musttail call ghccc void @{body}(ptr %S, ptr %A, i64 {value}, i64 %N, ptr %T, i64 {number})
+  musttail call {CC} void @{body}(ptr %S, ptr %A, i64 {value}, i64 %N, ptr %T, i64 {number})
   ret void
 }}"""
 
