@@ -17,9 +17,9 @@ from otoriscv.tools import find_qemu
 from tests.engine_box import ENGINES, HOT, STEP, EngineBox, Exit, difference
 from tests.random_programs import (
     BASE,
+    COMPARED,
     END,
     SCRATCH,
-    SCRATCH_SIZE,
     START,
     RandomProgram,
     random_program,
@@ -32,7 +32,7 @@ SEEDED = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
-LONG = settings(SEEDED, max_examples=2000)
+LONG = settings(SEEDED, max_examples=600)
 #: No program needs as many instructions.
 ENOUGH = 300_000
 
@@ -87,6 +87,7 @@ def test_regions(xlen: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("xlen", [32, 64])
 def test_regions_long(xlen: int) -> None:
     @settings(SEEDED, max_examples=500)
@@ -99,6 +100,7 @@ def test_regions_long(xlen: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("xlen", [32, 64])
 def test_engines_long(xlen: int) -> None:
     @LONG
@@ -148,7 +150,7 @@ class Qemu:
         client.write_register(PC, START)
         stop = client.resume(20)
         assert stop.signal == 5, stop.raw
-        return client.read_registers(), client.read_memory(SCRATCH, SCRATCH_SIZE)
+        return client.read_registers(), client.read_memory(SCRATCH, COMPARED)
 
     def close(self) -> None:
         self._client.close()
@@ -174,7 +176,7 @@ def check_qemu(genes: list[int], xlen: int, qemu: Qemu) -> None:
         if a != b
     ]
     assert not bad, "\n".join(bad)
-    assert box.memory.read(SCRATCH, SCRATCH_SIZE) == scratch
+    assert box.memory.read(SCRATCH, COMPARED) == scratch
 
 
 @pytest.mark.qemu
@@ -190,8 +192,9 @@ def test_qemu(qemu: tuple[int, Qemu]) -> None:
 
 @pytest.mark.qemu
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # a machine as slow as CI's may need minutes
 def test_qemu_long(qemu: tuple[int, Qemu]) -> None:
-    @LONG
+    @settings(SEEDED, max_examples=300)
     @given(GENES)
     def check(genes: list[int]) -> None:
         check_qemu(genes, *qemu)
