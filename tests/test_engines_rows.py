@@ -2,8 +2,7 @@
 
 The truth is core/evaluate.py running the row's micro-ops with operands read at run time. A guest
 program is a loop per encoding: load registers from a table, execute, store what came out. A trap
-handler notes cause and mtval and skips the instruction, so that trapping is a result like others. Floating-point rows do nothing but
-trap here, because the unit is off; tests/test_float.py is about what they do.
+handler notes cause and mtval and skips the instruction, so that trapping is a result like others.
 """
 
 from __future__ import annotations
