@@ -17,9 +17,9 @@ from otoriscv.tools import find_qemu
 from tests.engine_box import ENGINES, HOT, STEP, EngineBox, Exit, difference
 from tests.random_programs import (
     BASE,
-    COMPARED,
     END,
     SCRATCH,
+    SCRATCH_SIZE,
     START,
     RandomProgram,
     random_program,
@@ -150,7 +150,7 @@ class Qemu:
         client.write_register(PC, START)
         stop = client.resume(20)
         assert stop.signal == 5, stop.raw
-        return client.read_registers(), client.read_memory(SCRATCH, COMPARED)
+        return client.read_registers(), client.read_memory(SCRATCH, SCRATCH_SIZE)
 
     def close(self) -> None:
         self._client.close()
@@ -176,7 +176,7 @@ def check_qemu(genes: list[int], xlen: int, qemu: Qemu) -> None:
         if a != b
     ]
     assert not bad, "\n".join(bad)
-    assert box.memory.read(SCRATCH, COMPARED) == scratch
+    assert box.memory.read(SCRATCH, SCRATCH_SIZE) == scratch
 
 
 @pytest.mark.qemu
@@ -192,7 +192,7 @@ def test_qemu(qemu: tuple[int, Qemu]) -> None:
 
 @pytest.mark.qemu
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # a machine as slow as CI's may need minutes
+@pytest.mark.timeout(1200)  # a busy machine may need minutes
 def test_qemu_long(qemu: tuple[int, Qemu]) -> None:
     @settings(SEEDED, max_examples=300)
     @given(GENES)
