@@ -25,8 +25,8 @@ test: lint ## the linters, then every test but the slow ones
 	$(PYTEST) -m "timing and not slow" $(TESTS) $(none_is_fine)
 
 test-slow: setup ## the slow tests: longer fuzzing, lockstep, compliance
-	$(PYTEST) -n $(JOBS) -m "slow and not timing" $(TESTS) $(none_is_fine)
-	$(PYTEST) -m "slow and timing" $(TESTS) $(none_is_fine)
+	$(PYTEST) -n $(JOBS) --timeout 1200 -m "slow and not timing" $(TESTS) $(none_is_fine)
+	$(PYTEST) --timeout 1200 -m "slow and timing" $(TESTS) $(none_is_fine)
 
 lint: setup ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
