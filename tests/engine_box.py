@@ -142,6 +142,10 @@ class EngineBox:
         for e in self._engines():
             e.memory_changed(offset, length)
 
+    def conditions_at(self, address: int) -> tuple[bytes, ...]:
+        """There are none here."""
+        return ()
+
     def _breakpoint_changed(self, address: int) -> None:
         self.main_engine.breakpoints_changed(address)
 

@@ -1,11 +1,12 @@
 """What a machine does itself at a debugger's breakpoints: conditions and commands.
 
-A condition is compiled once, from agent bytecode through micro-ops to a Python function. An engine
-that evaluates the program itself never comes here for a false one.
+A condition is compiled once, from agent bytecode through micro-ops to a Python function. When it
+was false a few times the engine is asked to evaluate it in compiled code.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from otoriscv.board.machine import Machine
 
 __all__ = ["BreakpointPrograms"]
+
+#: How often a breakpoint's conditions are false before the engine is asked to take them over.
+PATIENCE: Final = 16
 
 _PC: Final = 32
 _CSRS: Final = 65
@@ -42,23 +46,27 @@ class BreakpointPrograms:
         self._output = output
         self._programs: dict[int, _Programs] = {}
         self._compiled: dict[bytes, Callable[[Any], int]] = {}
+        self._false: Counter[int] = Counter()  # by address, since it was last asked
 
     def put(self, address: int, conditions: Sequence[bytes], commands: Sequence[bytes]) -> None:
         """Set those of a breakpoint; none: it just stops. `AgentError` when one is malformed."""
-        if not conditions and not commands:
-            self._programs.pop(address, None)
-            return
         made = [self._condition(bytecode) for bytecode in conditions]
         codes = [decode(bytecode, value=False) for bytecode in commands]
-        self._programs[address] = _Programs(made, codes)
+        self._machine.set_conditions(address, tuple(conditions))
+        if conditions or commands:
+            self._programs[address] = _Programs(made, codes)
+        else:
+            self._programs.pop(address, None)
 
     def remove(self, address: int) -> None:
         """Forget those of a breakpoint."""
         self._programs.pop(address, None)
+        self._machine.set_conditions(address, ())
 
     def clear(self) -> None:
         """Forget all."""
-        self._programs.clear()
+        for address in list(self._programs):
+            self.remove(address)
 
     def stops(self, hart: Hart) -> bool:
         """Whether *hart*, at a breakpoint, stops there; runs the breakpoint's commands."""
@@ -66,6 +74,10 @@ class BreakpointPrograms:
         if programs is None:
             return True
         if programs.conditions and all(c(hart.q) == FALSE for c in programs.conditions):
+            self._false[hart.pc] += 1
+            if self._false[hart.pc] >= PATIENCE:
+                self._false[hart.pc] = 0
+                self._machine.engine.adopt_conditions(hart)
             return False
         programs.hits += 1
         for code in programs.commands:

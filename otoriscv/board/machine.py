@@ -130,6 +130,7 @@ class Machine:
         self.on_look: list[Callable[[], None]] = []
         #: Whether a hart stops at the breakpoint where it is (conditions).
         self.stops_at_breakpoint: Callable[[Hart], bool] = lambda hart: True
+        self._conditions: dict[int, tuple[bytes, ...]] = {}
         self.stops_at_watchpoint: Callable[[Hart], bool] = lambda hart: True
         #: Called by `reset` after everything else: loads the images.
         self.on_reset: list[Callable[[], None]] = []
@@ -435,6 +436,23 @@ class Machine:
 
     def _breakpoint_changed(self, address: int) -> None:
         self.engine.breakpoints_changed(address)
+
+    def set_conditions(self, address: int, conditions: tuple[bytes, ...]) -> None:
+        """The conditions of the debugger's breakpoint at *address*, as agent bytecode; () for none.
+
+        An engine may evaluate them itself; `stops_at_breakpoint` is asked in any case of doubt.
+        """
+        if self._conditions.get(address, ()) != conditions:
+            self._conditions.pop(address, None)
+            if conditions:
+                self._conditions[address] = conditions
+            self._breakpoint_changed(address)
+
+    def conditions_at(self, address: int) -> tuple[bytes, ...]:
+        """What must be true for the breakpoint at *address* to matter; (): it always does."""
+        if self.breakpoints.owners(address) != DEBUGGER:
+            return ()
+        return self._conditions.get(address, ())
 
     def _watchpoints_changed(self, reads: bool, writes: bool) -> None:
         for hart in self.harts:

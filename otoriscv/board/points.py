@@ -37,8 +37,9 @@ class TooMany(Exception):
 class Breakpoints:
     """A set of virtual addresses, mirrored in the machine struct and the line map.
 
-    *changed(address)* is called after each addition and removal. Each belongs to the debugger, to
-    the hooks, or to both; engines do not tell them apart. Iteration gives the debugger's.
+    *changed(address)* is called after each addition and removal, of an owner too. Each belongs to
+    the debugger, to the hooks, or to both; engines do not tell them apart. Iteration gives the
+    debugger's.
     """
 
     def __init__(self, m: memoryview, memory: Memory, changed: Callable[[int], None]) -> None:
@@ -65,7 +66,9 @@ class Breakpoints:
     def add(self, address: int, owner: int = DEBUGGER) -> None:
         """Add a breakpoint; twice the same is one. `TooMany` when the table is full."""
         if address in self._index:
-            self._owners[address] |= owner
+            if not self._owners[address] & owner:
+                self._owners[address] |= owner
+                self._changed(address)
             return
         count = len(self._index)
         if count == MAX_BREAKPOINTS:
@@ -81,6 +84,7 @@ class Breakpoints:
         """Remove a breakpoint of *owner*; KeyError when there is none at all."""
         self._owners[address] &= ~owner
         if self._owners[address]:
+            self._changed(address)
             return
         del self._owners[address]
         place = self._index.pop(address)

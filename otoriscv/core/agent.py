@@ -2,7 +2,8 @@
 
 The program of a condition returns `FALSE`, `TRUE`, or `FAILED` when it cannot be evaluated (no
 memory, division by zero, too many loops); a debugger is told then. It reads memory through the
-slow path without touching devices or watchpoints, and changes nothing the guest can see.
+slow path without touching devices or watchpoints, or as a memory policy says, and changes nothing
+the guest can see.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from typing import Final
 
 from otoriscv.core.agent_code import MAX_LOOPS, AgentError, Code, Insn, decode
+from otoriscv.core.isa.sem import MemoryPolicy
 from otoriscv.core.uop import Builder, Value, Var, prune
 
-__all__ = ["FAILED", "FALSE", "TRUE", "AgentError", "translate"]
+__all__ = ["FAILED", "FALSE", "TRUE", "AgentError", "NeedsRoutine", "translate"]
 
 FALSE: Final = 0
 TRUE: Final = 1
@@ -24,19 +26,28 @@ _CSRS: Final = 65
 _PRIV: Final = 4161
 
 
-def translate(bytecode: bytes, xlen: int) -> list[Value]:
-    """The program of a condition. `AgentError` when it is malformed or prints."""
+class NeedsRoutine(Exception):
+    """The condition asks for something that only a routine can tell."""
+
+
+def translate(bytecode: bytes, xlen: int, memory: MemoryPolicy | None = None) -> list[Value]:
+    """The program of a condition. `AgentError` when it is malformed or prints.
+
+    With a *memory* policy it calls no routine and reads as the policy does, which may bail;
+    `NeedsRoutine` when that is not enough.
+    """
     code = decode(bytecode)
     b = Builder(xlen)
-    _Translation(b, code).emit()
+    _Translation(b, code, memory).emit()
     return prune(b.body)
 
 
 class _Translation:
     """One program. Within a block the stack is a Python list; between blocks it is variables."""
 
-    def __init__(self, b: Builder, code: Code) -> None:
+    def __init__(self, b: Builder, code: Code, memory: MemoryPolicy | None) -> None:
         self._b = b
+        self._memory = memory
         self._blocks = code.blocks()
         self._index = {block[0].at: n for n, block in enumerate(self._blocks)}
         self._loads = any(i.name.startswith("ref") for i in code.insns.values())
@@ -47,7 +58,8 @@ class _Translation:
 
     def emit(self) -> None:
         b = self._b
-        if self._loads:  # a condition that reads what is watched is no access of the guest
+        if self._loads and self._memory is None:
+            # a condition that reads what is watched is no access of the guest
             self._skip = b.var(b.get("watch_skip"))
             b.set("watch_skip", 1)
         if len(self._blocks) == 1:
@@ -190,11 +202,15 @@ class _Translation:
         if number == _PRIV:
             return b.get("priv")
         if number < _PRIV:
+            if self._memory is not None:
+                raise NeedsRoutine(f"CSR {number - _CSRS:#x}")
             return b.call("csr_read", number - _CSRS)
         raise AgentError(f"there is no register {number}")
 
     def _load(self, address: Value, size: int) -> Value:
         b = self._b
+        if self._memory is not None:
+            return self._memory.load(b, address.trunc(b.xlen), 8 * size, "r").zext(64)
         status = b.call("load_slow", address.trunc(b.xlen).zext(64), size, 0)
         self._fail_if(status.ne(0))
         return b.get("value")

@@ -39,6 +39,12 @@ class Platform(Protocol):
         """Virtual addresses of the breakpoints in force."""
         ...
 
+    def conditions_at(self, address: int) -> tuple[bytes, ...]:
+        """Conditions (agent bytecode) of the breakpoint there: it does not matter while all of
+        them are false. (): it always does.
+        """
+        ...
+
     @property
     def main_engine(self) -> Engine:
         """The engine that runs the machine (another may execute single instructions for it)."""
@@ -73,7 +79,13 @@ class Engine(Protocol):
         ...
 
     def breakpoints_changed(self, address: int) -> None:
-        """A breakpoint was added or removed at virtual *address*."""
+        """A breakpoint or its conditions at virtual *address* were added, changed or removed."""
+        ...
+
+    def adopt_conditions(self, hart: Hart) -> None:
+        """*hart* is at a breakpoint whose conditions are often false: evaluate them in compiled
+        code from now on, if that is possible. Exits there still mean that it must be looked at.
+        """
         ...
 
     def watchpoints_changed(self) -> None:

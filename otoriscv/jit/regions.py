@@ -111,13 +111,17 @@ def discover(
     decode: Callable[[int], Insn | None],
     limit: int = LIMIT,
     history: Sequence[int] = (),
+    splits: frozenset[int] = frozenset(),
 ) -> Region:
     """The region entered at *entry*; its blocks are empty when nothing can be compiled there.
 
-    *history*: where indirect jumps went; those that the region reaches may go there again.
+    *history*: where indirect jumps went; those that the region reaches may go there again. At
+    *splits* blocks begin.
     """
     mask = (1 << xlen) - 1
     leaders, code = _scan(entry, xlen, mask, decode, limit, history)
+    for pc in splits & code.keys():
+        leaders.setdefault(pc)
     blocks: dict[int, Block] = {}
     sites: list[int] = []
     for start in leaders:
@@ -195,9 +199,7 @@ def _scan(
             new: list[int] = []
             if kind in ("branch", "jump"):
                 new.append((pc + insn.operands["imm"]) & mask)
-            if kind == "branch" or (
-                kind in ("jump", "indirect") and insn.operands["rd"] in _LINK
-            ):
+            if kind == "branch" or (kind in ("jump", "indirect") and insn.operands["rd"] in _LINK):
                 new.append(after)
             if kind == "indirect" and not _returns(insn):
                 new += history
@@ -233,5 +235,3 @@ def to_dot(region: Region) -> str:
         lines.append(f'  b{start:x} [label="{body}\\l{block.kind}"];')
         lines += [f"  b{start:x} -> b{t:x};" for t in block.targets if t in region.blocks]
     return "\n".join([*lines, "}"])
-
-

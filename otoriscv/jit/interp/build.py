@@ -13,6 +13,7 @@ from otoriscv.jit.llvm.native import ATTRIBUTES
 
 __all__ = ["handler_names", "module_text"]
 
+
 def handler_names(xlen: int) -> list[str]:
     """The function of each handler number."""
     special = special_names()

@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, ClassVar
 
 from otoriscv.core.layout import (
     HART,
+    HART_SIZE,
+    HARTS,
     LINE_BREAK,
     LINE_SHIFT,
     LINES,
     MACHINE,
+    PAGE,
     entry_offset,
     hart_offset,
 )
+from otoriscv.core.mode import FLAT
+from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engine import EngineUnavailable, Platform
+from otoriscv.jit.interp.conditions import Conditions
 from otoriscv.jit.interp.library import library
+from otoriscv.jit.interp.slots import Slots
+from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.python.engine import PythonEngine
 
 if TYPE_CHECKING:
@@ -43,9 +51,15 @@ class InterpEngine:
         clock = ctypes.CDLL(None).clock_gettime
         platform.m[MACHINE["host_clock_fn"]] = ctypes.cast(clock, ctypes.c_void_p).value or 0
         self._prepared: set[int] = set()
+        self._slots: Slots | None = None
+        self._conditions: Conditions | None = None
+        self._store = DiskCache()
+        self._changed: set[int] = set()  # breakpoints changed since the last run
 
     def run(self, hart: Hart) -> int:
         """Run until an exit (docs/abi.md)."""
+        if self._changed:
+            self._apply_changes(hart)
         if hart.index not in self._prepared:
             self._prepare(hart)
         self._enter(self._base + hart_offset(hart.index), self._base)
@@ -53,8 +67,11 @@ class InterpEngine:
         return code
 
     def _prepare(self, hart: Hart) -> None:
-        hart.q[HART["table"]] = self._library.table
-        hart.q[HART["exact_table"]] = self._library.exact_table
+        if self._slots is not None:
+            self._slots.use(hart)
+        else:
+            hart.q[HART["table"]] = self._library.table
+            hart.q[HART["exact_table"]] = self._library.exact_table
         self._prepared.add(hart.index)
 
     def step(self, hart: Hart) -> int:
@@ -66,6 +83,7 @@ class InterpEngine:
 
     def breakpoints_changed(self, address: int) -> None:
         """Decode the instruction at *address* again; its line says whether to look for it."""
+        self._changed.add(address)
         offset = self._p.memory.find(address)
         if offset is None:
             return
@@ -76,11 +94,66 @@ class InterpEngine:
         if address in self._p.breakpoints:
             view[mark] |= LINE_BREAK
 
+    def adopt_conditions(self, hart: Hart) -> None:
+        """The breakpoint's decoded entry leads to its compiled conditions from now on."""
+        pc = hart.pc
+        conditions = self._p.conditions_at(pc)
+        offset = self._helper.place(hart)
+        if conditions and offset is not None:
+            self._adopt(pc, offset, conditions)
+
+    def _adopt(self, pc: int, offset: int, conditions: tuple[bytes, ...]) -> None:
+        entry = entry_offset(self._p.arena.pool, offset)
+        own = self._decode_in_place(pc, offset, entry)
+        if own is None:
+            return
+        known = self._own_conditions()
+        if not known.adopt(pc, entry, conditions, own):
+            self._p.arena.view8[entry : entry + 16] = bytes(16)
+
+    def _decode_in_place(self, pc: int, offset: int, entry: int) -> int | None:
+        """Decode the instruction into its entry whatever was there; its handler's number. None
+        for one across the end of a page, which has no entry of its own.
+        """
+        view = self._p.arena.view8
+        word = int.from_bytes(view[offset : offset + 4], "little")
+        if word & 3 == 3 and pc & (PAGE - 1) == PAGE - 2:
+            return None
+        hart = self._p.arena.words(HARTS, HART_SIZE)
+        self._helper.routine("decode_entry")(hart, word, pc & (PAGE - 1), entry)
+        return int.from_bytes(view[entry : entry + 2], "little")
+
+    def _own_conditions(self) -> Conditions:
+        if self._conditions is None:
+            if self._slots is None:
+                self._slots = Slots(self._library)
+                self._prepared.clear()  # the harts' tables are these now
+            arena = self._p.arena.view8
+            self._conditions = Conditions(
+                self._p.isa.xlen, arena, self._slots, self._code_arena(), self._store
+            )
+        return self._conditions
+
+    def _code_arena(self) -> CodeArena:
+        return CodeArena(1 << 20)
+
+    def _apply_changes(self, hart: Hart) -> None:
+        """Keep the compiled conditions of breakpoints that are back as they were."""
+        changed, self._changed = self._changed, set()
+        if self._conditions is None:
+            return
+        programs = self._conditions.programs()
+        flat = hart.q[HART["mode"]] & FLAT
+        for address in changed & programs.keys():
+            offset = self._p.memory.find(address)
+            if offset is not None and flat and self._p.conditions_at(address) == programs[address]:
+                self._adopt(address, offset, programs[address])
+            else:
+                self._conditions.forget(address)
+
     def watchpoints_changed(self) -> None:
         """Watched pages leave the TLBs, which the machine flushes; nothing is rebuilt."""
 
     def close(self) -> None:
         """The library is shared; nothing is this machine's own."""
         self._prepared.clear()
-
-

@@ -11,7 +11,9 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Final
 
+from otoriscv.core.agent import translate
 from otoriscv.core.architecture import TABLE
 from otoriscv.core.decode import Decoder, Insn, Isa, numbers
 from otoriscv.jit.cache import DiskCache
@@ -19,7 +21,14 @@ from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.region import FlatPolicy, Window, region_text
 from otoriscv.jit.regions import LIMIT, discover
 
-__all__ = ["CompiledRegion", "JitError", "Request", "compile_request", "find", "hash_spans"]
+__all__ = [
+    "STOP", "CompiledRegion", "JitError", "Request", "compile_request", "find", "hash_conditions",
+    "hash_spans",
+]  # fmt: skip
+
+
+#: What a region does at an unconditional breakpoint.
+STOP: Final = "stop"
 
 
 class JitError(Exception):
@@ -34,21 +43,28 @@ class Request:
     isa: str
     start: int  # address of code[0]
     code: bytes
-    breakpoints: tuple[int, ...]  # of those in the code
+    breakpoints: tuple[int, ...]  # of those in the code where the region must be left
+    conditions: tuple[tuple[int, tuple[bytes, ...]], ...]  # of those that it evaluates
     window: tuple[int, int, int]  # see `Window`
     watching: bool
     history: tuple[int, ...] = ()  # where regions jumped to lately
     limit: int = LIMIT
 
-    @property
-    def key(self) -> str:
-        """What a cached result is looked up by: the next 64 bytes and the circumstances."""
+    def key(self, points: object) -> str:
+        """What a cached result is looked up by: the next 64 bytes and the circumstances.
+
+        *points* are the breakpoints it was made for.
+        """
         at = self.pc - self.start
         h = hashlib.sha256(self.code[at : at + 64])
-        near = [b for b in self.breakpoints if abs(b - self.pc) < 1 << 16]
-        h.update(repr((self.pc, self.isa, near, self.window, self.watching, self.limit)).encode())
+        h.update(repr((self.pc, self.isa, points, self.window, self.watching, self.limit)).encode())
         h.update(sources().encode())
         return f"region-{h.hexdigest()}"
+
+    def points(self) -> dict[int, str]:
+        """What the region must do at each breakpoint: `STOP`, or the conditions' hash."""
+        evaluated = {pc: hash_conditions(conditions) for pc, conditions in self.conditions}
+        return dict.fromkeys(self.breakpoints, STOP) | evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +76,16 @@ class CompiledRegion:
     entries: tuple[tuple[int, int, int], ...]
     spans: tuple[tuple[int, int], ...]
     digest: str  # of the bytes of the spans
-    breakpoints: tuple[int, ...]
+    points: tuple[tuple[int, str], ...]  # breakpoints in it, see `Request.points`
     instructions: int
     covered: tuple[int, ...]  # every pc in it
     seconds: float
     code: bytes
+
+    @property
+    def relevant(self) -> frozenset[int]:
+        """The pcs where a breakpoint makes a difference to it."""
+        return frozenset(self.covered).union(pc for pc, _ in self.points)
 
     def pack(self) -> bytes:
         fields = asdict(self)
@@ -76,10 +97,9 @@ class CompiledRegion:
     def unpack(cls, data: bytes) -> CompiledRegion:
         size = int.from_bytes(data[:8], "little")
         fields = json.loads(data[8 : 8 + size])
-        for name in ("entries", "spans"):
+        for name in ("entries", "spans", "points"):
             fields[name] = tuple(tuple(x) for x in fields[name])
         fields["covered"] = tuple(fields["covered"])
-        fields["breakpoints"] = tuple(fields["breakpoints"])
         return cls(**fields, code=data[8 + size :])
 
 
@@ -100,6 +120,11 @@ def hash_spans(spans: tuple[tuple[int, int], ...], read: object) -> str:
     return h.hexdigest()
 
 
+def hash_conditions(conditions: tuple[bytes, ...]) -> str:
+    """What tells conditions of a breakpoint from others."""
+    return hashlib.sha256(repr(conditions).encode()).hexdigest()
+
+
 def _reader(request: Request) -> object:
     def read(start: int, length: int) -> bytes:
         at = start - request.start
@@ -110,15 +135,18 @@ def _reader(request: Request) -> object:
 
 def find(request: Request, store: DiskCache) -> CompiledRegion | None:
     """The cached result that fits the request's code."""
-    data = store.get(request.key)
-    if data is None:
-        return None
-    region = CompiledRegion.unpack(data)
-    same = hash_spans(region.spans, _reader(request)) == region.digest
-    inside = [b for b in request.breakpoints if b in set(region.covered)]
-    if not same or inside or region.breakpoints:
-        return None
-    return region
+    points = request.points()
+    for key in [request.key({}), request.key(points)][: 2 if points else 1]:
+        data = store.get(key)
+        if data is None:
+            continue
+        region = CompiledRegion.unpack(data)
+        made_for = dict(region.points)
+        if hash_spans(region.spans, _reader(request)) == region.digest and all(
+            points.get(pc) == made_for.get(pc) for pc in region.relevant
+        ):
+            return region
+    return None
 
 
 @cache
@@ -132,10 +160,14 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     decoder = _decoder(request.isa)
     code, first = request.code, request.start
     breakpoints = frozenset(request.breakpoints)
+    reached: set[int] = set()
 
     def decode(pc: int) -> Insn | None:
         at = pc - first
-        if at < 0 or at + 2 > len(code) or pc in breakpoints:
+        if at < 0 or at + 2 > len(code):
+            return None
+        if pc in breakpoints:
+            reached.add(pc)
             return None
         word = int.from_bytes(code[at : at + 4], "little")
         if word & 3 == 3 and at + 4 > len(code):
@@ -143,11 +175,21 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         return decoder.decode(word, pc)
 
     xlen = decoder.isa.xlen
-    region = discover(request.pc, xlen, decode, request.limit, request.history)
+    conditions = dict(request.conditions)
+    region = discover(
+        request.pc, xlen, decode, request.limit, request.history, frozenset(conditions)
+    )
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
-    policy = FlatPolicy(Window(*request.window), request.watching)
-    blob = compile_module(region_text(xlen, region, policy))
+    window = Window(*request.window)
+    policy = FlatPolicy(window, request.watching)
+    unwatched = FlatPolicy(window, watching=False)
+    programs = {
+        pc: [translate(c, xlen, unwatched) for c in conditions[pc]]
+        for pc in region.blocks
+        if pc in conditions
+    }
+    blob = compile_module(region_text(xlen, region, policy, programs))
     handler = numbers(xlen, TABLE)
     entries = []
     for k, pc in enumerate(region.entries):
@@ -163,14 +205,15 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         tuple(entries),
         spans,
         hash_spans(spans, _reader(request)),
-        tuple(b for b in request.breakpoints if any(s <= b < e for s, e in spans)),
+        tuple(
+            (pc, point) for pc, point in request.points().items() if pc in reached.union(covered)
+        ),
         region.instructions,
         covered,
         time.perf_counter() - began,
         blob.code,
     )
     if store is not None:
-        store.put(request.key, result.pack())
+        points = request.points() if result.points else {}
+        store.put(request.key(points), result.pack())
     return result
-
-

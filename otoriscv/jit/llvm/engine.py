@@ -9,38 +9,38 @@ like any other.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from otoriscv.core.isa.handlers import FIRST_REGION, SPECIAL
 from otoriscv.core.layout import (
-    HART,
     HART_SIZE,
     HARTS,
     LINE_REGION,
     LINE_SHIFT,
     LINES,
     MACHINE,
-    MAX_REGION_ENTRIES,
     MAX_REGIONS,
     REGION_WORDS,
     SAMPLES,
     TARGETS,
     entry_offset,
 )
-from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engine import EngineUnavailable, Platform
 from otoriscv.jit.interp.engine import InterpEngine
+from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.compiler import (
+    STOP,
     CompiledRegion,
     JitError,
     Request,
     compile_request,
     find,
+    hash_conditions,
     hash_spans,
 )
 from otoriscv.jit.llvm.worker import Workers
@@ -62,6 +62,9 @@ REACH: Final = 1 << 15
 MAX_TARGETS: Final = 64
 #: Regions that may contain one pc: a caller's copy and its own.
 COPIES: Final = 3
+
+#: Regions kept that do not fit the breakpoints or watchpoints in force.
+SHELF: Final = 256
 
 _REGIONS: Final = MACHINE["regions"]
 _ENTRIES: Final = MACHINE["region_entries"]
@@ -108,17 +111,8 @@ class LlvmEngine(InterpEngine):
         self._threshold = THRESHOLD if threshold is None else max(1, threshold)
         self._first = SAMPLE_FIRST if threshold is None or threshold > 1 else 64
         self._arena = CodeArena()
-        self._store = DiskCache()
         self._workers = Workers(1 if workers is None else workers) if workers != 0 else None
-        names = len(self._library.addresses)
-        size = FIRST_REGION + MAX_REGION_ENTRIES
-        self._table = (ctypes.c_uint64 * (2 * size))(*self._library.addresses)
-        exact = self._library.exact
-        for n in range(size):
-            self._table[size + n] = exact
-        assert names < FIRST_REGION
-        self._exact_table = ctypes.addressof(self._table) + 8 * size
-        self._own = (ctypes.c_uint16 * MAX_REGION_ENTRIES)()
+        self._own_slots = self._slots = Slots(self._library)
         self._m = platform.m
         self._m[MACHINE["sample_every"]] = self._first
         self._m[MACHINE["nregions"]] = 0
@@ -129,10 +123,11 @@ class LlvmEngine(InterpEngine):
         self._covered: Counter[int] = Counter()
         self._rows: dict[int, _Installed] = {}
         self._free_rows = list(range(MAX_REGIONS - 1, -1, -1))
-        self._free_slots: list[tuple[int, int]] = [(0, MAX_REGION_ENTRIES)]
         self._hostile: Counter[int] = Counter()
         self._writes = self._m[MACHINE["code_writes"]]
-        self._shelf: list[CompiledRegion] = []  # regions of the other watching mode
+        self._shelf: list[CompiledRegion] = []  # made for other breakpoints or watchpoints
+        self._watching = False
+        self._applied: dict[int, str] = {}  # what regions do at breakpoints, see `Request.points`
         self.statistics = {
             "regions": 0, "compiled": 0, "cached": 0, "dropped": 0, "refused": 0,
             "compile_seconds": 0.0,
@@ -150,12 +145,6 @@ class LlvmEngine(InterpEngine):
                 self._arrived(request, region)
         return code
 
-    def _prepare(self, hart: Hart) -> None:
-        hart.q[HART["table"]] = ctypes.addressof(self._table)
-        hart.q[HART["exact_table"]] = self._exact_table
-        hart.q[HART["region_handlers"]] = ctypes.addressof(self._own)
-        self._prepared.add(hart.index)
-
     def memory_changed(self, offset: int, length: int) -> None:
         for installed in list(self._rows.values()):
             for start, end in installed.region.spans:
@@ -164,14 +153,61 @@ class LlvmEngine(InterpEngine):
                     self._drop(installed)
                     break
 
-    def breakpoints_changed(self, address: int) -> None:
-        for installed in list(self._rows.values()):
-            if address in installed.region.breakpoints or (
-                address in self._p.breakpoints and address in installed.region.covered
-            ):
-                self._drop(installed)
-        self._refused.discard(address)
-        super().breakpoints_changed(address)
+    def adopt_conditions(self, hart: Hart) -> None:
+        super().adopt_conditions(hart)
+        self._changed.add(hart.pc)
+
+    def _code_arena(self) -> CodeArena:
+        return self._arena
+
+    def _apply_changes(self, hart: Hart) -> None:
+        """Regions made for other breakpoints are put aside, those made for these come back."""
+        addresses = self._changed
+        super()._apply_changes(hart)
+        changed = set()
+        for address in addresses:
+            state = self._point(address)
+            if self._applied.get(address) != state:
+                changed.add(address)
+                if state is None:
+                    del self._applied[address]
+                else:
+                    self._applied[address] = state
+        if not changed:
+            return
+        self._refused -= changed
+        self._m[MACHINE["sample_every"]] = self._first
+        self._sort(lambda region: not changed.isdisjoint(region.relevant))
+
+    def _point(self, address: int) -> str | None:
+        """What a region must do at *address* (see `Request.points`)."""
+        if address not in self._p.breakpoints:
+            return None
+        known = None if self._conditions is None else self._conditions.programs().get(address)
+        return STOP if known is None else hash_conditions(known)
+
+    def _fits(self, region: CompiledRegion) -> bool:
+        """Whether *region* was made for the breakpoints and watchpoints there are now."""
+        if region.watching != bool(self._m[MACHINE["nwatchpoints"]]):
+            return False
+        points = dict(region.points)
+        applied = self._applied
+        return all(applied.get(pc) == points.get(pc) for pc in region.relevant)
+
+    def _sort(self, touched: Callable[[CompiledRegion], bool]) -> None:
+        """Install what fits now of the regions put aside, and put aside what does not."""
+        for installed in [i for i in self._rows.values() if touched(i.region)]:
+            if not self._fits(installed.region):
+                self._put_aside(installed.region)
+                self._drop(installed, counted=False)
+        fitting = [r for r in self._shelf if touched(r) and self._fits(r)]
+        self._shelf = [r for r in self._shelf if r not in fitting]
+        for region in fitting:
+            self._install(region)
+
+    def _put_aside(self, region: CompiledRegion) -> None:
+        self._shelf.append(region)
+        del self._shelf[:-SHELF]
 
     def watchpoints_changed(self) -> None:
         """Regions compiled for the other watching mode are put aside, not thrown away."""
@@ -182,19 +218,10 @@ class LlvmEngine(InterpEngine):
             low = min(m[r] for r in rows)
             m[MACHINE["watch_low"]] = low
             m[MACHINE["watch_span"]] = max(m[r] + m[r + 1] for r in rows) - low
-        watching = bool(count)
-        others = [i for i in self._rows.values() if i.region.watching != watching]
-        if not others and not self._shelf:
-            return
-        shelf, self._shelf = self._shelf, [i.region for i in others]
-        for installed in others:
-            self._drop(installed, counted=False)
-        for region in shelf:
-            if region.watching == watching:
-                self._install(region)
-            else:
-                self._shelf.append(region)
-        self._refused.clear()
+        if bool(count) != self._watching:
+            self._watching = bool(count)
+            self._refused.clear()
+            self._sort(lambda region: True)
 
     def close(self) -> None:
         if self._workers is not None:
@@ -260,12 +287,14 @@ class LlvmEngine(InterpEngine):
         end = min(here.end, (pc & ~0xFFF) + REACH)
         best = max(ram, key=lambda r: r.size)
         inside = tuple(sorted(b for b in self._breakpoints() if start <= b < end))
+        programs = {} if self._conditions is None else self._conditions.programs()
         return Request(
             pc,
             str(self._p.isa),
             start,
             memory.read(start, end - start),
-            inside,
+            tuple(b for b in inside if b not in programs),
+            tuple((b, programs[b]) for b in inside if b in programs),
             (best.base, best.size, best.offset),
             bool(self._m[MACHINE["nwatchpoints"]]),
             self._history(start, end),
@@ -295,8 +324,8 @@ class LlvmEngine(InterpEngine):
 
     def _install(self, region: CompiledRegion) -> None:
         """Enter *region* from now on, if its code is still what it was made from."""
-        if region.watching != bool(self._m[MACHINE["nwatchpoints"]]):
-            self._shelf.append(region)
+        if not self._fits(region):
+            self._put_aside(region)
             return
         memory = self._p.memory
         try:
@@ -304,21 +333,20 @@ class LlvmEngine(InterpEngine):
                 return
         except LookupError:
             return
-        covered = frozenset(region.covered)
-        if any(b in covered for b in self._breakpoints()):
-            return
         count = len(region.entries)
-        first = self._take_slots(count)
+        first = self._own_slots.take(count)
         address = self._arena.put(region.code) if self._free_rows and first is not None else None
         if address is None or first is None:
+            if first is not None:
+                self._own_slots.free(first, count)
             return  # no room: what is compiled stays, this stays interpreted
         row = self._free_rows.pop()
         view, pool = self._p.arena.view8, self._p.arena.pool
         offsets = []
         for k, (pc, at, own) in enumerate(region.entries):
             slot = first + k
-            self._table[FIRST_REGION + slot] = address + at
-            self._own[slot] = own
+            condition = None if self._conditions is None else self._conditions.handler(pc)
+            self._own_slots.set(slot, address + at, own if condition is None else condition)
             offset = memory.find(pc)
             assert offset is not None
             entry = entry_offset(pool, offset)
@@ -364,16 +392,6 @@ class LlvmEngine(InterpEngine):
                 return installed.region.instructions
         return 0
 
-    def _take_slots(self, count: int) -> int | None:
-        for n, (start, size) in enumerate(self._free_slots):
-            if size >= count:
-                if size == count:
-                    del self._free_slots[n]
-                else:
-                    self._free_slots[n] = start + count, size - count
-                return start
-        return None
-
     def _reap(self) -> None:
         """Free what native stores have dropped."""
         writes = self._m[MACHINE["code_writes"]]
@@ -397,10 +415,8 @@ class LlvmEngine(InterpEngine):
         self._m[at] = self._m[at + 1] = self._m[at + 3] = 0
         self._arena.free(installed.address)
         self._free_rows.append(row)
-        self._free_slots.append((installed.first, len(region.entries)))
+        self._own_slots.free(installed.first, len(region.entries))
         self._covered.subtract(region.covered)
         del self._rows[row]
         if counted:
             self.statistics["dropped"] += 1
-
-

@@ -8,8 +8,9 @@ unusual commits the state at the instruction and lets the interpreter execute th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from otoriscv.core import mode
@@ -22,6 +23,7 @@ from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
 from otoriscv.jit.regions import Block, Region
 
 __all__ = ["FlatPolicy", "Window", "region_text"]
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -81,9 +83,18 @@ class FlatPolicy:
 class _RegionFunction(NativeFunction):
     """Lowers the body."""
 
-    def __init__(self, xlen: int, region: Region, policy: MemoryPolicy) -> None:
+    def __init__(
+        self,
+        xlen: int,
+        region: Region,
+        policy: MemoryPolicy,
+        conditions: Mapping[int, Sequence[list[Value]]],
+    ) -> None:
         super().__init__(xlen)
         self.region = region
+        #: Programs of breakpoints in it: where one does not give 0, the interpreter goes on.
+        self.conditions = conditions
+        self._condition_false = ""  # label
         self.base = region.entry
         self.policy = policy
         #: Hart slots of the registers in use, x and f, and of those written.
@@ -97,6 +108,9 @@ class _RegionFunction(NativeFunction):
         programs = {start: self._program(b) for start, b in self.region.blocks.items()}
         for start, (body, _) in programs.items():
             self._collect(body, start)
+        for conditions in self.conditions.values():
+            for body in conditions:
+                self._collect(body, 0)
         for r in sorted(self.regs):
             self.allocas.append(f"  %r{r} = alloca {self._type(r)}")
         self.allocas += ["  %n = alloca i64", "  %xpc = alloca i64", "  %xn = alloca i64"]
@@ -137,6 +151,8 @@ class _RegionFunction(NativeFunction):
         for node in body:
             if node.op in ("get_x", "get_f"):
                 self.regs.add(self._slot_of(node))
+            elif (slot := self._register_of(node)) is not None:
+                self.regs.add(slot)
             elif node.op in ("set_x", "set_f"):
                 self.regs.add(self._slot_of(node))
                 self.written.add(self._slot_of(node))
@@ -152,6 +168,15 @@ class _RegionFunction(NativeFunction):
         assert isinstance(n, int)
         return HART[node.op[-1]] + n
 
+    @staticmethod
+    def _register_of(node: Value) -> int | None:
+        """The hart slot of the register that a condition reads; None for x0 and all others."""
+        if node.op != "get" or node.args[0] not in ("x", "f"):
+            return None
+        field, index = node.args
+        assert isinstance(field, str) and isinstance(index, Value) and index.const is not None
+        return None if (field, index.const) == ("x", 0) else HART[field] + index.const
+
     def _type(self, slot: int) -> str:
         return "i64" if slot >= HART["f"] else f"i{self.xlen}"
 
@@ -166,6 +191,21 @@ class _RegionFunction(NativeFunction):
 
     def _op_set_f(self, node: Value) -> None:
         self._op_set_x(node)
+
+    def _op_get(self, node: Value) -> str:
+        slot = self._register_of(node)
+        if slot is not None:
+            value = self.new(f"load {self._type(slot)}, ptr %r{slot}")
+            narrow = self._type(slot) == "i32"
+            return self.new(f"zext i32 {value} to i64") if narrow else value
+        if node.args[0] == "pc":
+            return self._address(self._pc)
+        return super()._op_get(node)
+
+    def _op_ret(self, node: Value) -> None:
+        """The end of a condition."""
+        self._bail(self.new(f"icmp ne {self.typed(node.args[0])}, 0"))
+        self.end(f"br label %{self._condition_false}")
 
     def _bail(self, cond: str) -> None:
         on = self.unless(cond)
@@ -259,6 +299,11 @@ class _RegionFunction(NativeFunction):
         if block.start in self.region.heads:
             self._test_budget(block.start)
         self._budget = self.new("load i64, ptr %n")
+        self._done, self._pc = 0, block.start
+        for condition in self.conditions.get(block.start, ()) if block.insns else ():
+            self._condition_false = self.label()
+            self.lower(condition)
+            self._join(self._condition_false)
         at = 0
         for k, ((pc, _), end) in enumerate(zip(block.insns, ends, strict=True)):
             self._done, self._pc = k, pc
@@ -310,8 +355,7 @@ class _RegionFunction(NativeFunction):
             rel = self.masked(self.op("sub", t, "%E"))
             mask = (1 << self.xlen) - 1
             cases = " ".join(
-                f"i64 {pc - self.base & mask}, label %{self._label(pc)}"
-                for pc in known
+                f"i64 {pc - self.base & mask}, label %{self._label(pc)}" for pc in known
             )
             self.end(f"switch i64 {rel}, label %{out} [{cases}]")
             self._join(out)
@@ -356,13 +400,20 @@ go:
 }}"""
 
 
-def region_text(xlen: int, region: Region, policy: MemoryPolicy) -> str:
-    """The module's IR; entry *k* of ``region.entries`` is the function ``entry<k>``."""
+def region_text(
+    xlen: int,
+    region: Region,
+    policy: MemoryPolicy,
+    conditions: Mapping[int, Sequence[list[Value]]] = MappingProxyType({}),
+) -> str:
+    """The module's IR; entry *k* of ``region.entries`` is the function ``entry<k>``.
+
+    *conditions*: programs by pc; a block begins at each.
+    """
     entries = region.entries
-    parts = [DECLARATIONS, _RegionFunction(xlen, region, policy).build("body", entries)]
+    body = _RegionFunction(xlen, region, policy, conditions).build("body", entries)
+    parts = [DECLARATIONS, body]
     for k, pc in enumerate(entries):
         parts.append(_entry(xlen, f"entry{k}", "body", pc, region.entry, k))
     parts.append(ATTRIBUTES)
     return "\n\n".join(parts)
-
-

@@ -175,6 +175,14 @@ class PythonEngine:
             if any(pc == address for pc, _ in trace.spans):
                 self._drop(start)
 
+    def adopt_conditions(self, hart: Any) -> None:
+        """They are evaluated as Python functions already."""
+
+    def place(self, hart: Any) -> int | None:
+        """The arena offset of the instruction at *hart*'s pc; None when none can be fetched."""
+        fetched = self._fetch(hart.q, hart.q[_PC])
+        return None if fetched is None else fetched[1]
+
     def watchpoints_changed(self) -> None:
         """With watchpoints every access takes the checked path: other traces."""
         self._window()
