@@ -9,7 +9,9 @@ import pytest
 
 from otoriscv.board.points import TooMany
 from otoriscv.board.target import BoardTarget
-from otoriscv.core.layout import MAX_WATCHPOINTS
+from otoriscv.board.virt import VirtConfig, VirtMachine
+from otoriscv.core.isa.strings import Isa
+from otoriscv.core.layout import HART, MAX_WATCHPOINTS
 from otoriscv.gdbstub.target import Action, MemoryFault, StopKind, Target, WatchKind
 from tests.board_guest import ENGINES, FINISH, machine, needs_cc, output
 
@@ -80,6 +82,23 @@ def test_registers(target: BoardTarget) -> None:
     assert target.read_register(0, 4161) == 3
     with pytest.raises(KeyError):
         target.read_register(0, 65 + 0x7FF)
+
+
+@pytest.mark.parametrize(("isa", "bits"), [("rv64gc", 64), ("rv32imafc", 32), ("rv32imac", 0)])
+def test_floating_point_registers(isa: str, bits: int) -> None:
+    guest = VirtMachine(VirtConfig(isa=Isa.parse(isa), engine="python"))
+    target = BoardTarget(guest)
+    float_registers = [r for r in target.registers() if r.group == "fpu"]
+    assert [(r.number, r.bits) for r in float_registers] == [
+        (33 + n, bits) for n in range(32 if bits else 0)
+    ]
+    if bits:
+        value = 0x3FF8_0000_4048_F5C3 & (1 << bits) - 1
+        target.write_register(0, 33 + 10, value)
+        assert target.read_register(0, 33 + 10) == value
+        box = -1 << bits & (1 << 64) - 1
+        assert guest.harts[0].q[HART["f"] + 10] == value | box
+    guest.close()
 
 
 def test_memory(target: BoardTarget) -> None:

@@ -21,7 +21,8 @@ from otoriscv.board.settings import Settings
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.watch_conditions import WatchConditions
 from otoriscv.core.csr import existing
-from otoriscv.core.layout import MACHINE
+from otoriscv.core.isa.table import FLOAT_NAMES
+from otoriscv.core.layout import HART, MACHINE
 from otoriscv.core.memory import MemoryHole
 from otoriscv.gdbstub.target import (
     Action,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["BoardTarget"]
 
 _PC: Final = 32
+_FLOAT: Final = range(33, 65)
 _CSRS: Final = 65
 _PRIV: Final = 4161
 _WATCH_KINDS: Final = {WatchKind.READ: 1, WatchKind.WRITE: 2, WatchKind.ACCESS: 3}
@@ -146,6 +148,9 @@ class BoardTarget:
         xlen = self.xlen
         found = [RegisterInfo(name, n, xlen, "cpu") for n, name in enumerate(ABI_NAMES)]
         found.append(RegisterInfo("pc", _PC, xlen, "cpu"))
+        if flen := self._flen:
+            names = zip(_FLOAT, FLOAT_NAMES, strict=True)
+            found += [RegisterInfo(name, n, flen, "fpu") for n, name in names]
         for csr in existing(xlen, self.machine.isa.bits):
             found.append(RegisterInfo(csr.name, _CSRS + csr.number, xlen, "csr"))
         found.append(RegisterInfo("priv", _PRIV, xlen, "virtual"))
@@ -160,6 +165,9 @@ class BoardTarget:
                 return one.pc
             if number == _PRIV:
                 return one.priv
+            if number in _FLOAT:
+                bits: int = one.q[HART["f"] + number - _FLOAT.start]
+                return bits & (1 << self._flen) - 1
             return one.read_csr(number - _CSRS)
 
     def write_register(self, hart: int, number: int, value: int) -> None:
@@ -171,8 +179,17 @@ class BoardTarget:
                 one.pc = value
             elif number == _PRIV:
                 one.priv = value
+            elif number in _FLOAT:
+                boxed = value | -1 << self._flen  # the struct's slots are NaN-boxed
+                one.q[HART["f"] + number - _FLOAT.start] = boxed & (1 << 64) - 1
             else:
                 one.write_csr(number - _CSRS, value)
+
+    @property
+    def _flen(self) -> int:
+        """The width of the floating-point registers; 0 without any."""
+        hart = self.machine.harts[0]
+        return 64 if hart.has("D") else 32 if hart.has("F") else 0
 
     def read_memory(self, hart: int, address: int, length: int) -> bytes:
         with self.machine.lock:
