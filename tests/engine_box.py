@@ -21,10 +21,12 @@ from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import HART, HART_FIELDS_END, MACHINE, MEM, Exit
 from otoriscv.core.memory import Arena, Memory
 from otoriscv.devices.clint import Clint
+from otoriscv.jit.cache import open_cache
 from otoriscv.jit.engine import Engine, EngineUnavailable
 from otoriscv.jit.engines import ENGINES as KNOWN
 from otoriscv.jit.engines import create
 from otoriscv.jit.python.engine import PythonEngine
+from otoriscv.jit.settings import JitSettings
 
 __all__ = [
     "CLINT",
@@ -127,12 +129,11 @@ class EngineBox:
         from otoriscv.jit.interp.library import library
         from otoriscv.jit.llvm.engine import LlvmEngine
 
-        library(
-            self.xlen
-        )  # from the usual cache; what random programs compile to does not go there
+        # from the usual cache; what random programs compile to does not go there
+        library(self.xlen, open_cache())
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("OTORISCV_CACHE_DIR", _scratch_cache().name)
-            return LlvmEngine(self, self.stepper, threshold=1, workers=0)
+            return LlvmEngine(self, self.stepper, JitSettings(threshold=1, workers=0))
 
     def _engines(self) -> list[Engine]:
         both = [self.main_engine, self.stepper]

@@ -22,6 +22,7 @@ from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import HART, MACHINE
+from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
     from otoriscv.board.snapshot import Snapshot
@@ -92,6 +93,9 @@ class Machine:
         Ranges ``(base, size)``; a number alone is the size of RAM at 0x80000000.
     harts, engine, clock, mips, misaligned, append, arguments, semihosting_dir
         As the options of ``otoriscv boot``. Time is virtual by default, so that runs repeat.
+    jit_threshold, jit_workers, code_cache
+        How the llvm engine compiles, as ``--jit-threshold``, ``--jit-workers`` (0: inline, the same
+        in every run) and ``--no-cache``. None: as the environment says.
 
     Attributes
     ----------
@@ -132,6 +136,9 @@ class Machine:
         append: str = "",
         arguments: Sequence[str] = (),
         semihosting_dir: str | None = None,
+        jit_threshold: int | None = None,
+        jit_workers: int | None = None,
+        code_cache: bool | None = None,
     ) -> None:
         parsed = Isa.parse(isa) if isinstance(isa, str) else isa
         ranges = ((RAM_BASE, ram),) if isinstance(ram, int) else tuple(ram)
@@ -151,6 +158,7 @@ class Machine:
             append=append,
             arguments=arguments,
             semihosting_dir=semihosting_dir,
+            jit=JitSettings(jit_threshold, jit_workers, code_cache),
         )
         self._console = BufferConsole()
         self.board = VirtMachine(config, self._console)

@@ -29,6 +29,7 @@ from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, MAX_HARTS, PAGE
 from otoriscv.core.memory import Arena, Memory, pool_size
 from otoriscv.jit.engines import create
+from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
     from otoriscv.board.snapshot import Snapshot
@@ -69,7 +70,8 @@ class Machine:
 
     *ram* and *rom* are (base, size) ranges. *clock* ``virtual`` counts instructions (*mips* of
     them are a microsecond), ``host`` is real time. *misaligned* is what a misaligned load or store
-    does. ``EngineUnavailable`` when *engine* cannot run here, ValueError for anything else wrong.
+    does. *jit* says how native engines compile. ``EngineUnavailable`` when *engine* cannot run
+    here, ValueError for anything else wrong.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Machine:
         mips: int = 1000,
         misaligned: Literal["emulate", "trap"] = "emulate",
         reset_vector: int = 0x1000,
+        jit: JitSettings | None = None,
     ) -> None:
         self.isa = isa if isinstance(isa, Isa) else Isa.parse(isa)
         if not 1 <= harts <= MAX_HARTS:
@@ -147,7 +150,7 @@ class Machine:
         self._sleeping = False
         self._woken = False
         self._stepper: PythonEngine | None = None
-        self.engine: Engine = create(engine, self, lambda: self.stepper)
+        self.engine: Engine = create(engine, self, lambda: self.stepper, jit)
         for hart in self.harts:
             hart.routines = self._routine
         self.memory.on_code_write.append(self._code_written)

@@ -64,6 +64,8 @@ class Runner:
         self._qs = [hart.q for hart in machine.harts]
         self._slice = 20_000
         self.quantum = QUANTUM
+        #: Instructions retired by the machine's engine and by the stepper since all began.
+        self.by_engine = self.by_stepper = 0
         self.reset()
 
     def reset(self) -> None:
@@ -280,7 +282,11 @@ class Runner:
             else:
                 self._hooked.pop(hart.index, None)
                 began = time.perf_counter()
-                code = machine.engine.run(hart)
+                before = hart.retired
+                try:
+                    code = machine.engine.run(hart)
+                finally:
+                    self.by_engine += hart.retired - before & _NEVER
                 if code == Exit.SLICE and end - first >= _SLICE_MIN:
                     self._adapt(end - first, time.perf_counter() - began)
             self.settle()
@@ -301,9 +307,17 @@ class Runner:
         self._hooked.pop(hart.index, None)
         q[_WATCH_SKIP] = self._watched.pop(hart.index, None) == q[_PC]
         try:
-            return self._machine.stepper.step(hart)
+            return self._stepped(hart)
         finally:
             q[_WATCH_SKIP] = 0
+
+    def _stepped(self, hart: Hart) -> int:
+        """One step by the python engine; an exit."""
+        before = hart.retired
+        try:
+            return self._machine.stepper.step(hart)
+        finally:
+            self.by_stepper += hart.retired - before & _NEVER
 
     # -- exits
 
@@ -317,7 +331,7 @@ class Runner:
             return None
         if code == Exit.FALLBACK:
             self._m[_SLICE_END] = max(self._m[_SLICE_END], self._m[_STEPS_END] + 1)
-            code = machine.stepper.step(hart)
+            code = self._stepped(hart)
             self.settle()
             if code == Exit.FALLBACK:
                 raise RuntimeError(f"the python engine cannot execute the code at {hart.pc:#x}")

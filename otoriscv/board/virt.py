@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from otoriscv.board import memory_map as at
@@ -25,6 +25,7 @@ from otoriscv.devices.htif import Htif
 from otoriscv.devices.plic import Plic
 from otoriscv.devices.semihosting import Semihosting
 from otoriscv.devices.uart16550 import Uart16550
+from otoriscv.jit.settings import JitSettings
 
 __all__ = ["VirtConfig", "VirtMachine"]
 
@@ -49,6 +50,7 @@ class VirtConfig:
     arguments: Sequence[str] = ()
     semihosting: bool = True
     semihosting_dir: str | None = None
+    jit: JitSettings = field(default_factory=JitSettings)
 
 
 class VirtMachine(Machine):
@@ -80,6 +82,7 @@ class VirtMachine(Machine):
             mips=config.mips,
             misaligned=config.misaligned,
             reset_vector=boot[0] if has_rom else self.entry,
+            jit=config.jit,
         )
         #: Lines about what is not as usual, for stderr.
         self.notices: list[str] = []

@@ -24,6 +24,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from otoriscv.cli.options import add_jit_options, jit_settings
 from otoriscv.gdbstub.client import PC, ClientError, RspClient, Stop
 from otoriscv.jit.engine import EngineUnavailable
 from otoriscv.jit.engines import choose
@@ -136,11 +137,11 @@ def title(text: str) -> None:
 class Server:
     """``otoriscv serve`` as a process; what its guest prints is collected."""
 
-    def __init__(self, image: Path, engine: str) -> None:
+    def __init__(self, image: Path, engine: str, options: Sequence[str] = ()) -> None:
         self._directory = tempfile.TemporaryDirectory()
         self._port_file = Path(self._directory.name, "port")
         command = [sys.executable, "-m", "otoriscv", "serve", str(image), "--engine", engine]
-        command += ["--port", "0", "--port-file", str(self._port_file)]
+        command += [*options, "--port", "0", "--port-file", str(self._port_file)]
         print(f"$ {shlex.join(['otoriscv', *command[3:]])}", flush=True)
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -188,9 +189,9 @@ class Server:
 
 
 @contextmanager
-def serving(guest: Guest, engine: str) -> Iterator[int]:
+def serving(guest: Guest, engine: str, options: Sequence[str] = ()) -> Iterator[int]:
     """A server for *guest*; afterwards its console is shown and checked."""
-    server = Server(guest.image, engine)
+    server = Server(guest.image, engine, options)
     try:
         port = server.port()
         print(server.notes(), flush=True)
@@ -342,6 +343,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", default="auto", help="as of otoriscv boot")
     parser.add_argument("--tiny", action="store_true", help="the guest in the package, always")
     parser.add_argument("--no-gdb", action="store_true", help="our own client, even if gdb is here")
+    add_jit_options(parser)
+
+
+def _jit_words(args: argparse.Namespace) -> list[str]:
+    """The options of `add_jit_options` again, for the server."""
+    jit = jit_settings(args)
+    words = ["--no-cache"] if args.no_cache else []
+    if jit.cache_bytes is not None:
+        words += ["--cache-size", f"{jit.cache_bytes >> 10}K"]
+    for name, value in (("threshold", jit.threshold), ("workers", jit.workers)):
+        words += [] if value is None else [f"--jit-{name}", str(value)]
+    return words
 
 
 def run(args: argparse.Namespace) -> int:
@@ -357,7 +370,7 @@ def run(args: argparse.Namespace) -> int:
         title(f"the emulator ({engine} engine), halted, waiting for a debugger")
         if why:
             print(why)
-        with serving(guest, engine) as port:
+        with serving(guest, engine, _jit_words(args)) as port:
             if gdb.usable:
                 title("gdb")
                 with_gdb(gdb, guest, port)

@@ -18,9 +18,18 @@ from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.cli.errors import UsageError
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import MAX_HARTS
+from otoriscv.jit.cache import open_cache
 from otoriscv.jit.engines import ENGINES, choose
+from otoriscv.jit.settings import JitSettings, parse_size
 
-__all__ = ["Setup", "add_machine_options", "make_machine", "note"]
+__all__ = [
+    "Setup",
+    "add_jit_options",
+    "add_machine_options",
+    "jit_settings",
+    "make_machine",
+    "note",
+]
 
 _ROM_BASE: Final = 0x2000_0000
 _UNITS: Final = {"": 1 << 20, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -69,6 +78,13 @@ def _number(low: int, high: int | None = None) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:
@@ -138,6 +154,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     add("--semihosting-dir", metavar="DIR", help="let semihosting open files below DIR")
     add("--restore", metavar="FILE", help="go on from a snapshot that --save wrote")
     add("--save", metavar="FILE", help="write a snapshot when the run ends")
+    add_jit_options(parser)
     ends = parser.add_argument_group("what ends a run")
     add = ends.add_argument
     add("--timeout", metavar="SEC", type=_seconds, help="seconds of guest time; exit code 124")
@@ -161,6 +178,41 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     add("--signature", metavar="FILE", help="write memory from --begin to --end as hex words")
     add("--begin", metavar="SYM", default="begin_signature", help="default begin_signature")
     add("--end", metavar="SYM", default="end_signature", help="default end_signature")
+
+
+def add_jit_options(parser: argparse.ArgumentParser) -> None:
+    """How the llvm engine compiles; the environment gives the defaults."""
+    jit = parser.add_argument_group("compiling (--engine llvm)")
+    add = jit.add_argument
+    add(
+        "--jit-threshold",
+        metavar="N",
+        type=_number(1, 1 << 20),
+        help="compile what was seen hot N times; 1 also looks often (OTORISCV_JIT_THRESHOLD)",
+    )
+    add(
+        "--jit-workers",
+        metavar="N",
+        type=_number(0, 64),
+        help="compile processes; 0 compiles inline, the same in every run (OTORISCV_JIT_WORKERS)",
+    )
+    add(
+        "--no-cache",
+        action="store_true",
+        help="do not keep compiled code on disk (OTORISCV_CACHE=0)",
+    )
+    add(
+        "--cache-size",
+        metavar="SIZE",
+        type=_size,
+        help="bound of the cache on disk, such as 2G (OTORISCV_CACHE_SIZE, default 512M)",
+    )
+
+
+def jit_settings(args: argparse.Namespace) -> JitSettings:
+    """What the options of `add_jit_options` say."""
+    cache = False if args.no_cache else None
+    return JitSettings(args.jit_threshold, args.jit_workers, cache, args.cache_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +278,13 @@ def make_machine(
         append=args.append,
         arguments=args.arguments,
         semihosting_dir=args.semihosting_dir,
+        jit=jit_settings(args),
     )
     chosen, why = choose(args.engine)
     if why:
         note(f"using the {chosen} engine: {why}")
+    if chosen != "python" and (problem := open_cache(config.jit).problem):
+        note(f"warning: compiled code is not kept: {problem}")
     # The machine is made first, so that an error in it does not leave a terminal in raw mode.
     try:
         machine = VirtMachine(config, NullConsole())

@@ -17,6 +17,7 @@ from otoriscv.board.console_stdio import StdioConsole
 from otoriscv.board.crash import crash_report
 from otoriscv.board.expect import Expecter
 from otoriscv.board.log import Log, parse_range
+from otoriscv.board.statistics import gather, lines
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.cli.errors import FAILED, INTERRUPTED, LIMIT, OK, PIPE, TERMINATED, UsageError
 from otoriscv.cli.options import Setup, make_machine, note
@@ -262,29 +263,18 @@ class Session:
         args, machine = self._args, self.machine
         if not args.stats and args.stats_json is None:
             return
-        m = machine.m
         facts: dict[str, object] = {
             "reason": stop.reason.value,
             "message": stop.message,
             "exit_code": code,
             "guest_code": stop.code if stop.reason is StopReason.EXIT else None,
-            "instructions": machine.retired,
             "guest_seconds": round(machine.clock.nanoseconds() / 1e9, 9),
             "seconds": round(seconds, 6),
             "mips": round(machine.retired / max(seconds, 1e-9) / 1e6, 3),
-            "engine": machine.engine.name,
-            "harts": len(machine.harts),
-            "traps": m[MACHINE["traps"]],
-            "interrupts": m[MACHINE["interrupts"]],
-            "invalidations": m[MACHINE["invalidations"]],
-            "cache_hits": getattr(machine.engine, "cache_hits", 0),
+            **gather(machine),
         }
         if args.stats:
-            shown = "".join(
-                f"  {name.replace('_', ' '):14} {value}\n"
-                for name, value in facts.items()
-                if value not in (None, "")
-            )
+            shown = "".join(f"  {line}\n" for line in lines(facts))
             sys.stderr.write(f"otoriscv: statistics\n{shown}")
         if args.stats_json is not None:
             try:

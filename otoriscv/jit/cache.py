@@ -1,7 +1,9 @@
 """The code cache on disk: checksummed entries in a folder that only this user can write.
 
 It holds code, so the folder is 0700 and refused when another user owns it or can write it. Without
-a usable folder everything works uncached.
+a usable folder everything works uncached. Many processes may share it: an entry appears by a
+rename, whole, and may vanish at any moment. It is bounded: the entries used longest ago go first.
+What is in the folder but is no entry of ours is never read, executed or removed.
 """
 
 from __future__ import annotations
@@ -9,14 +11,29 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["DiskCache", "cache_folder"]
+from otoriscv.jit.settings import CACHE_BYTES, JitSettings
+
+__all__ = ["DiskCache", "Entry", "cache_folder", "open_cache"]
 
 _MAGIC: Final = b"otoriscv code 1\n"
+_HEAD: Final = len(_MAGIC) + hashlib.sha256().digest_size
+#: What an entry's name looks like: its kind and a hash of what its contents depend on.
+_NAME: Final = re.compile(r"[a-z]+[0-9]*-[0-9a-f]{64}")
+_UNFINISHED: Final = ".new-"
+_ABANDONED: Final = 3600.0  # seconds after which an unfinished file is nobody's any more
+_LOW_WATER: Final = 0.8  # of the limit that is left when entries had to go
+_RESCAN: Final = 16  # others write too: look again after this part of the limit was written
+#: No entry is larger: what claims to be is damaged.
+_LARGEST: Final = 1 << 28
 
 
 def cache_folder() -> Path:
@@ -25,18 +42,56 @@ def cache_folder() -> Path:
     if own:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "otoriscv"
+    try:
+        return Path(base).expanduser() / "otoriscv"
+    except RuntimeError:  # nobody's home is known
+        return Path(tempfile.gettempdir(), "otoriscv")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of the cache: its size in bytes and when it was last used (seconds since 1970)."""
+
+    path: Path
+    size: int
+    used: float
+
+    @property
+    def kind(self) -> str:
+        """What it holds: ``interp32``, ``region``..."""
+        return self.path.name.partition("-")[0]
+
+
+def open_cache(settings: JitSettings | None = None) -> DiskCache:
+    """The cache that *settings*, else the environment, describe."""
+    filled = (settings or JitSettings()).filled()
+    return DiskCache(enabled=bool(filled.cache), limit=filled.cache_bytes or 0)
 
 
 class DiskCache:
-    """Entries by key; `get` returns only what `put` wrote, whole and unchanged."""
+    """Entries by key; `get` returns only what `put` wrote, whole and unchanged.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    *limit* bounds the bytes of all entries; several writers together may exceed it for a moment,
+    by a sixteenth each.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, enabled: bool = True, limit: int = CACHE_BYTES
+    ) -> None:
         self.folder = folder or cache_folder()
-        self.problem = self._prepare()
+        self.limit = limit
+        self.enabled = enabled
+        #: Why the folder cannot be used, or nothing.
+        self.problem = self._prepare() if enabled else ""
+        self._total: int | None = None  # bytes in it when last counted, and written since
+        self._written = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether entries are read and written."""
+        return self.enabled and not self.problem
 
     def _prepare(self) -> str:
-        """Make the folder; returns why it cannot be used, or nothing."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             info = self.folder.stat()
@@ -50,29 +105,37 @@ class DiskCache:
             return f"{self.folder} cannot be written"
         return ""
 
+    # -- entries
+
     def get(self, key: str) -> bytes | None:
         """The entry, or None; a damaged one is removed."""
-        if self.problem:
+        if not self.usable:
             return None
         path = self.folder / key
-        try:
-            data = path.read_bytes()
-        except OSError:
+        data = _read(path)
+        if data is None:
             return None
-        head = len(_MAGIC) + 32
-        body = data[head:]
-        if data[:head] == _MAGIC + _digest(key, body):
+        body = data[_HEAD:]
+        if data[:_HEAD] == _MAGIC + _digest(key, body):
+            with contextlib.suppress(OSError):
+                os.utime(path)  # the time of use: file systems do not keep it reliably
             return body
         with contextlib.suppress(OSError):
             path.unlink()
         return None
 
     def put(self, key: str, body: bytes) -> None:
-        """Store an entry; readers see all of it or nothing. A full disk is not an error."""
-        if self.problem:
+        """Store an entry; readers see all of it or nothing. A full disk is not an error.
+
+        ValueError when *key* is no entry's name.
+        """
+        if not _NAME.fullmatch(key):
+            raise ValueError(f"no name of a cache entry: {key!r}")
+        size = _HEAD + len(body)
+        if not self.usable or size > min(self.limit, _LARGEST):
             return
         try:
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
+            handle, name = tempfile.mkstemp(dir=self.folder, prefix=_UNFINISHED)
         except OSError:
             return
         try:
@@ -82,6 +145,106 @@ class DiskCache:
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(name)
+            return
+        self._bound(size)
+
+    def _bound(self, size: int) -> None:
+        """Keep to the limit, *size* bytes having been written."""
+        self._written += size
+        known = self._total is not None and self._written <= self.limit // _RESCAN
+        if not known or (self._total or 0) + self._written > self.limit:
+            self._total, self._written = self._sweep(), 0
+
+    def _sweep(self) -> int:
+        """Remove what was abandoned and, above the limit, what was used longest ago; the bytes
+        that are left."""
+        now = time.time()
+        with contextlib.suppress(OSError):
+            for path in self.folder.glob(f"{_UNFINISHED}*"):
+                with contextlib.suppress(OSError):
+                    if path.lstat().st_mtime < now - _ABANDONED:
+                        path.unlink()
+        entries = list(self.entries())
+        total = sum(entry.size for entry in entries)
+        if total <= self.limit:
+            return total
+        for entry in sorted(entries, key=lambda entry: entry.used):
+            if total <= self.limit * _LOW_WATER:
+                break
+            with contextlib.suppress(OSError):
+                entry.path.unlink()
+            total -= entry.size
+        return total
+
+    # -- the whole
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, unchecked, in no order."""
+        if not self.usable:
+            return
+        try:
+            found = list(os.scandir(self.folder))
+        except OSError:
+            return
+        for file in found:
+            if not _NAME.fullmatch(file.name):
+                continue
+            with contextlib.suppress(OSError):
+                info = file.stat(follow_symlinks=False)
+                if stat.S_ISREG(info.st_mode):
+                    yield Entry(Path(file.path), info.st_size, info.st_mtime)
+
+    def verify(self) -> tuple[int, list[str]]:
+        """Check every entry and remove the damaged ones: how many are whole, which were not."""
+        whole, damaged = 0, []
+        for entry in list(self.entries()):
+            data = _read(entry.path)
+            if data is None:
+                if not entry.path.exists():  # another process made room
+                    continue
+            elif data[:_HEAD] == _MAGIC + _digest(entry.path.name, data[_HEAD:]):
+                whole += 1
+                continue
+            damaged.append(entry.path.name)
+            with contextlib.suppress(OSError):
+                entry.path.unlink()
+        return whole, damaged
+
+    def clear(self) -> tuple[int, int]:
+        """Remove every entry: how many there were and their bytes."""
+        count = size = 0
+        for entry in list(self.entries()):
+            with contextlib.suppress(OSError):
+                entry.path.unlink()
+                count, size = count + 1, size + entry.size
+        if self.usable:
+            with contextlib.suppress(OSError):
+                for path in self.folder.glob(f"{_UNFINISHED}*"):
+                    path.unlink(missing_ok=True)
+        self._total = None
+        return count, size
+
+
+def _read(path: Path) -> bytes | None:
+    """The contents of a regular file, whatever else may have its name."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _PLAIN)
+    except OSError:
+        return None
+    try:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
+            return None
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read()
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+
+
+#: Neither wait for a FIFO's writer nor follow a link out of the folder.
+_PLAIN: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 def _digest(key: str, body: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class Engine(Protocol):
 
     def watchpoints_changed(self) -> None:
         """The watchpoint table changed."""
+        ...
+
+    def report(self) -> Mapping[str, object]:
+        """What statistics show of the engine: numbers and mappings of numbers, by name."""
         ...
 
     def close(self) -> None:

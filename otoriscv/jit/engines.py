@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otoriscv.jit.engine import Engine, EngineUnavailable, Platform
+from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
     from otoriscv.jit.python.engine import PythonEngine
@@ -106,7 +107,12 @@ def choose(name: str = "auto") -> tuple[str, str]:
     raise EngineUnavailable(why)
 
 
-def create(name: str, machine: Platform, helper: Callable[[], PythonEngine]) -> Engine:
+def create(
+    name: str,
+    machine: Platform,
+    helper: Callable[[], PythonEngine],
+    settings: JitSettings | None = None,
+) -> Engine:
     """A new engine for *machine*; *name* is one of `ENGINES` or ``auto``.
 
     *helper* gives the machine's python engine, which native engines leave odd instructions to.
@@ -116,7 +122,8 @@ def create(name: str, machine: Platform, helper: Callable[[], PythonEngine]) -> 
         return helper()
     module, cls, _ = ENGINES[chosen]
     try:
-        engine: Engine = getattr(importlib.import_module(module), cls)(machine, helper())
+        make = getattr(importlib.import_module(module), cls)
+        engine: Engine = make(machine, helper(), settings or JitSettings())
     except EngineUnavailable:
         if name != "auto":
             raise

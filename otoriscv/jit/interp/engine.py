@@ -18,13 +18,14 @@ from otoriscv.core.layout import (
     hart_offset,
 )
 from otoriscv.core.mode import FLAT
-from otoriscv.jit.cache import DiskCache
+from otoriscv.jit.cache import open_cache
 from otoriscv.jit.engine import EngineUnavailable, Platform
 from otoriscv.jit.interp.conditions import Conditions
 from otoriscv.jit.interp.library import library
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.python.engine import PythonEngine
+from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
@@ -37,7 +38,9 @@ class InterpEngine:
 
     name: ClassVar[str] = "interp"
 
-    def __init__(self, platform: Platform, helper: PythonEngine) -> None:
+    def __init__(
+        self, platform: Platform, helper: PythonEngine, settings: JitSettings | None = None
+    ) -> None:
         if not platform.arena.pool:
             raise EngineUnavailable(
                 "the reservation for decoded instructions was refused: use --engine python, "
@@ -45,7 +48,8 @@ class InterpEngine:
             )
         self._p = platform
         self._helper = helper
-        self._library = library(platform.isa.xlen)
+        self._store = open_cache(settings)
+        self._library = library(platform.isa.xlen, self._store)
         self._enter = self._library.enter
         self._base = platform.arena.address
         clock = ctypes.CDLL(None).clock_gettime
@@ -53,7 +57,6 @@ class InterpEngine:
         self._prepared: set[int] = set()
         self._slots: Slots | None = None
         self._conditions: Conditions | None = None
-        self._store = DiskCache()
         self._changed: set[int] = set()  # breakpoints changed since the last run
 
     def run(self, hart: Hart) -> int:
@@ -153,6 +156,10 @@ class InterpEngine:
 
     def watchpoints_changed(self) -> None:
         """Watched pages leave the TLBs, which the machine flushes; nothing is rebuilt."""
+
+    def report(self) -> dict[str, object]:
+        """Where the interpreter itself came from."""
+        return {"interpreter": "from the cache" if self._library.cached else "built now"}
 
     def close(self) -> None:
         """The library is shared; nothing is this machine's own."""

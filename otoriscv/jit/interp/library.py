@@ -10,7 +10,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from otoriscv.core.architecture import TABLE
@@ -29,7 +28,8 @@ __all__ = ["Library", "library", "source_key"]
 class Library:
     """The interpreter of one XLEN in executable memory, with its handler tables."""
 
-    def __init__(self, blob: Blob, names: list[str]) -> None:
+    def __init__(self, blob: Blob, names: list[str], *, cached: bool) -> None:
+        self.cached = cached  #: it was on disk, not built
         self._memory = CodeMemory(blob.code)
         addresses = [self._memory.address + blob.symbols[n] for n in names]
         exact = self._memory.address + blob.symbols["exact"]
@@ -43,19 +43,23 @@ class Library:
         )
 
 
-def library(xlen: int) -> Library:
-    """The interpreter for an XLEN and the instructions known now."""
-    return _library(xlen, len(TABLE.rows))
+def library(xlen: int, store: DiskCache) -> Library:
+    """The interpreter for an XLEN and the instructions known now; one per process."""
+    key = xlen, len(TABLE.rows)
+    if key not in _LIBRARIES:
+        _LIBRARIES[key] = _make(xlen, store)
+    return _LIBRARIES[key]
 
 
-@cache
-def _library(xlen: int, rows: int) -> Library:
+_LIBRARIES: dict[tuple[int, int], Library] = {}
+
+
+def _make(xlen: int, store: DiskCache) -> Library:
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
         raise EngineUnavailable(
             f"the native engines are built for Linux on x86-64 and aarch64, not "
             f"{sys.platform} on {platform.machine()}"
         )
-    store = DiskCache()
     key = f"interp{xlen}-{source_key()}"
     data = store.get(key) if _settled() else None
     if data is not None:
@@ -67,7 +71,7 @@ def _library(xlen: int, rows: int) -> Library:
         blob = compile_module(module_text(xlen))
         if _settled():
             store.put(key, _pack(blob, names))
-    return Library(blob, names)
+    return Library(blob, names, cached=data is not None)
 
 
 def _sources() -> list[Path]:

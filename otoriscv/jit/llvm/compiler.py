@@ -189,7 +189,11 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         for pc in region.blocks
         if pc in conditions
     }
-    blob = compile_module(region_text(xlen, region, policy, programs))
+    try:
+        blob = compile_module(region_text(xlen, region, policy, programs))
+    except (RuntimeError, MemoryError, RecursionError) as error:
+        what = str(error).partition("\n")[0] or type(error).__name__
+        raise JitError(f"the region at {request.pc:#x} cannot be compiled: {what}") from error
     handler = numbers(xlen, TABLE)
     entries = []
     for k, pc in enumerate(region.entries):

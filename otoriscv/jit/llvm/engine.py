@@ -9,7 +9,6 @@ like any other.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from otoriscv.core.layout import (
     TARGETS,
     entry_offset,
 )
-from otoriscv.jit.engine import EngineUnavailable, Platform
+from otoriscv.jit.engine import Platform
 from otoriscv.jit.interp.engine import InterpEngine
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
@@ -45,6 +44,7 @@ from otoriscv.jit.llvm.compiler import (
 )
 from otoriscv.jit.llvm.worker import Workers
 from otoriscv.jit.python.engine import PythonEngine
+from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
@@ -70,14 +70,6 @@ _REGIONS: Final = MACHINE["regions"]
 _ENTRIES: Final = MACHINE["region_entries"]
 
 
-def _setting(name: str) -> int | None:
-    """A number from the environment."""
-    value = os.environ.get(name, "")
-    if value and not value.isdigit():
-        raise EngineUnavailable(f"{name} is {value!r}: it must be a number")
-    return int(value) if value else None
-
-
 @dataclass(slots=True)
 class _Installed:
     region: CompiledRegion
@@ -97,21 +89,18 @@ class LlvmEngine(InterpEngine):
         self,
         platform: Platform,
         helper: PythonEngine,
-        *,
-        threshold: int | None = None,
-        workers: int | None = None,
+        settings: JitSettings | None = None,
     ) -> None:
-        """*threshold*: samples before a place is compiled; 1 also samples often. *workers*: compile
-        processes; 0 compiles at once, between slices. OTORISCV_JIT_THRESHOLD and
-        OTORISCV_JIT_WORKERS give the defaults.
-        """
-        threshold = _setting("OTORISCV_JIT_THRESHOLD") if threshold is None else threshold
-        workers = _setting("OTORISCV_JIT_WORKERS") if workers is None else workers
-        super().__init__(platform, helper)
+        """The threshold counts samples of the pc before a place is compiled; 1 also samples
+        often."""
+        settings = (settings or JitSettings()).filled()
+        threshold, workers = settings.threshold, settings.workers
+        super().__init__(platform, helper, settings)
         self._threshold = THRESHOLD if threshold is None else max(1, threshold)
         self._first = SAMPLE_FIRST if threshold is None or threshold > 1 else 64
         self._arena = CodeArena()
-        self._workers = Workers(1 if workers is None else workers) if workers != 0 else None
+        count = 1 if workers is None else workers
+        self._workers = Workers(count, self._store) if count else None
         self._own_slots = self._slots = Slots(self._library)
         self._m = platform.m
         self._m[MACHINE["sample_every"]] = self._first
@@ -129,9 +118,11 @@ class LlvmEngine(InterpEngine):
         self._watching = False
         self._applied: dict[int, str] = {}  # what regions do at breakpoints, see `Request.points`
         self.statistics = {
-            "regions": 0, "compiled": 0, "cached": 0, "dropped": 0, "refused": 0,
+            "regions": 0, "compiled": 0, "cached": 0, "dropped": 0, "refused": 0, "shelved": 0,
             "compile_seconds": 0.0,
         }  # fmt: skip
+        #: Regions dropped, by what changed under them.
+        self.invalidations: Counter[str] = Counter()
 
     # -- the run contract
 
@@ -150,7 +141,7 @@ class LlvmEngine(InterpEngine):
             for start, end in installed.region.spans:
                 at = self._p.memory.find(start)
                 if at is not None and at < offset + length and offset < at + end - start:
-                    self._drop(installed)
+                    self._drop(installed, "write from outside")
                     break
 
     def adopt_conditions(self, hart: Hart) -> None:
@@ -177,7 +168,7 @@ class LlvmEngine(InterpEngine):
             return
         self._refused -= changed
         self._m[MACHINE["sample_every"]] = self._first
-        self._sort(lambda region: not changed.isdisjoint(region.relevant))
+        self._sort(lambda region: not changed.isdisjoint(region.relevant), "breakpoint")
 
     def _point(self, address: int) -> str | None:
         """What a region must do at *address* (see `Request.points`)."""
@@ -194,12 +185,14 @@ class LlvmEngine(InterpEngine):
         applied = self._applied
         return all(applied.get(pc) == points.get(pc) for pc in region.relevant)
 
-    def _sort(self, touched: Callable[[CompiledRegion], bool]) -> None:
+    def _sort(self, touched: Callable[[CompiledRegion], bool], cause: str) -> None:
         """Install what fits now of the regions put aside, and put aside what does not."""
         for installed in [i for i in self._rows.values() if touched(i.region)]:
             if not self._fits(installed.region):
                 self._put_aside(installed.region)
-                self._drop(installed, counted=False)
+                self._drop(installed)
+                self.statistics["shelved"] += 1
+                self.invalidations[cause] += 1
         fitting = [r for r in self._shelf if touched(r) and self._fits(r)]
         self._shelf = [r for r in self._shelf if r not in fitting]
         for region in fitting:
@@ -221,12 +214,31 @@ class LlvmEngine(InterpEngine):
         if bool(count) != self._watching:
             self._watching = bool(count)
             self._refused.clear()
-            self._sort(lambda region: True)
+            self._sort(lambda region: True, "watchpoint")
+
+    def report(self) -> dict[str, object]:
+        """Regions, what compiling them cost, and why they were dropped."""
+        counts = dict(self.statistics)
+        installed = counts.pop("regions")
+        return {
+            **super().report(),
+            "regions": len(self._rows),
+            "regions_installed": installed,
+            "instructions_in_regions": sum(i.region.instructions for i in self._rows.values()),
+            "code_bytes": self._arena.used,
+            **counts,
+            "compile_seconds": round(counts["compile_seconds"], 3),
+            "invalidations_by_cause": dict(self.invalidations),
+            "workers": 0 if self._workers is None else self._workers.count,
+            "workers_replaced": 0 if self._workers is None else self._workers.replaced,
+            "problem": "" if self._workers is None else self._workers.problem,
+        }
 
     def close(self) -> None:
         if self._workers is not None:
             self._workers.close()
         self._rows.clear()
+        self._arena.close()
         super().close()
 
     # -- heat
@@ -267,12 +279,9 @@ class LlvmEngine(InterpEngine):
             self._install(cached)
         elif self._workers is None:
             try:
-                region = compile_request(request, self._store)
-            except JitError:
-                self._refused.add(pc)
-                self.statistics["refused"] += 1
-                return
-            self._arrived(request, region)
+                self._arrived(request, compile_request(request, self._store))
+            except JitError as error:
+                self._arrived(request, error)
         else:
             self._pending.add(pc)
             self._workers.submit(request)
@@ -310,9 +319,9 @@ class LlvmEngine(InterpEngine):
         table = MACHINE["breakpoints"]
         return self._m[table : table + self._m[MACHINE["nbreakpoints"]]].tolist()
 
-    def _arrived(self, request: Request, region: CompiledRegion | None) -> None:
+    def _arrived(self, request: Request, region: CompiledRegion | JitError) -> None:
         self._pending.discard(request.pc)
-        if region is None:
+        if isinstance(region, JitError):
             self._refused.add(request.pc)
             self.statistics["refused"] += 1
             return
@@ -401,10 +410,10 @@ class LlvmEngine(InterpEngine):
         for row, installed in list(self._rows.items()):
             if self._m[_REGIONS + row * REGION_WORDS + 1] == 0:
                 self._hostile[installed.region.pc >> 8] += 1
-                self._drop(installed)
+                self._drop(installed, "guest store")
 
-    def _drop(self, installed: _Installed, *, counted: bool = True) -> None:
-        """Forget a region: its entries are decoded anew."""
+    def _drop(self, installed: _Installed, cause: str = "") -> None:
+        """Forget a region: its entries are decoded anew. No *cause*: it is kept aside."""
         region, row = installed.region, installed.row
         view = self._p.arena.view8
         for k, entry in enumerate(installed.offsets):
@@ -418,5 +427,8 @@ class LlvmEngine(InterpEngine):
         self._own_slots.free(installed.first, len(region.entries))
         self._covered.subtract(region.covered)
         del self._rows[row]
-        if counted:
+        if cause:
             self.statistics["dropped"] += 1
+            self.invalidations[cause] += 1
+
+

@@ -1,8 +1,9 @@
-"""Compile workers: ``python -m otoriscv.jit.llvm.worker`` answers requests on its pipes.
+"""Compile workers: processes that answer requests on their pipes.
 
-Messages are pickles with a length in front. A worker ends when its pipe does; one that dies or
-hangs is replaced by `Workers`, and its request is forgotten: the guest goes on in the
-interpreter.
+Messages are pickles with a length in front. Nothing here ever waits for a worker. A worker ends
+when its pipe does. One that dies is replaced and its request tried once more; one that hangs is
+replaced and its request given up. When workers only die, no more are started: the guest goes on
+in the interpreter and never notices.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import selectors
 import subprocess
 import sys
 import time
+import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
@@ -21,80 +22,159 @@ from typing import IO, Any, Final
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.llvm.compiler import CompiledRegion, JitError, Request, compile_request
 
-__all__ = ["Workers"]
+__all__ = ["COMMAND", "PATIENCE", "Answer", "Workers"]
 
 #: Seconds after which a compile is given up and its worker replaced.
 PATIENCE: Final = 60.0
+#: How often a request is sent to a worker.
+_TRIES: Final = 2
+#: Workers lost one after another, none having answered anything: there is no use in more.
+_LOST: Final = 6
+#: The largest answer that makes sense; a length beyond is garbage.
+_LARGEST: Final = 1 << 28
+COMMAND: Final = (sys.executable, "-c", "from otoriscv.jit.llvm.worker import main; main()")
+
+#: A request with its result, or why there is none.
+Answer = tuple[Request, CompiledRegion | JitError]
 
 
-@dataclass
+@dataclass(slots=True)
+class _Job:
+    request: Request
+    tries: int = 0
+
+
+@dataclass(slots=True)
 class _Worker:
     process: subprocess.Popen[bytes]
-    request: Request | None = None
+    job: _Job | None = None
     since: float = 0.0
-    buffer: bytearray = field(default_factory=bytearray)
+    unsent: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
 
 
 class Workers:
-    """A few worker processes, started with the first request."""
+    """*count* worker processes at most, started when there is something to compile."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(
+        self,
+        count: int,
+        store: DiskCache,
+        *,
+        patience: float = PATIENCE,
+        command: tuple[str, ...] = COMMAND,
+    ) -> None:
+        self.count = count
+        self.replaced = 0  #: workers that died or hung
+        self.problem = ""  #: why no more are started
+        self._store = store
+        self._patience = patience
+        self._command = command
         self._workers: list[_Worker] = []
-        self._queue: deque[Request] = deque()
-        self.replaced = 0
+        self._queue: deque[_Job] = deque()
+        self._failed: list[Answer] = []
+        self._lost = 0
 
     def submit(self, request: Request) -> None:
-        """Compile *request* some time."""
-        self._queue.append(request)
+        """Compile *request* some time; `poll` tells how it went."""
+        self._queue.append(_Job(request))
         self._feed()
 
     @property
     def busy(self) -> bool:
-        return bool(self._queue) or any(w.request for w in self._workers)
+        """Whether `poll` will have something to tell."""
+        return bool(self._queue or self._failed) or any(w.job for w in self._workers)
 
-    def poll(self) -> list[tuple[Request, CompiledRegion | None]]:
-        """What was finished since the last call; None for what cannot be compiled."""
-        done: list[tuple[Request, CompiledRegion | None]] = []
+    @property
+    def processes(self) -> list[int]:
+        """The process ids of the workers."""
+        return [w.process.pid for w in self._workers]
+
+    def poll(self) -> list[Answer]:
+        """What was finished since the last call; `JitError` for what cannot be compiled."""
+        done: list[Answer] = []
         for worker in list(self._workers):
-            request = worker.request
-            if request is None:
+            job = worker.job
+            if job is None:
                 continue
             try:
-                answer = _receive(worker)
-            except (OSError, EOFError, pickle.UnpicklingError):
-                self._replace(worker)
-                done.append((request, None))
+                _push(worker)
+                answer = _pull(worker)
+            except Exception as error:  # whatever a broken worker may have written
+                self._replace(worker, f"{type(error).__name__}: {error}")
                 continue
             if answer is not None:
-                worker.request = None
-                done.append((request, answer[0]))
-            elif time.monotonic() - worker.since > PATIENCE:
-                self._replace(worker)
-                done.append((request, None))
-        if done:
-            self._feed()
+                worker.job, self._lost = None, 0
+                done.append((job.request, answer))
+            elif time.monotonic() - worker.since > self._patience:
+                job.tries = _TRIES
+                self._replace(worker, f"no answer within {self._patience:g} s")
+        self._feed()
+        done += self._failed
+        self._failed.clear()
         return done
 
     def _feed(self) -> None:
+        """Give waiting requests to idle workers, starting them when there are too few."""
         while self._queue:
-            idle = next((w for w in self._workers if w.request is None), None)
-            if idle is None:
-                if len(self._workers) >= self._count:
-                    return
-                idle = _start()
-                self._workers.append(idle)
-            request = self._queue.popleft()
-            idle.request, idle.since = request, time.monotonic()
+            worker = next((w for w in self._workers if w.job is None), None)
+            if worker is None and not self.problem and len(self._workers) < self.count:
+                worker = self._start()
+            if worker is None:
+                if self.problem and not self._workers:
+                    waiting = [(job.request, JitError(self.problem)) for job in self._queue]
+                    self._failed += waiting
+                    self._queue.clear()
+                return
+            job = self._queue.popleft()
+            job.tries += 1
+            worker.job, worker.since = job, time.monotonic()
+            worker.unsent[:] = _message(job.request)
             try:
-                _send(idle.process.stdin, request)
-            except OSError:
-                self._replace(idle)
+                _push(worker)
+            except OSError as error:
+                self._replace(worker, str(error))
 
-    def _replace(self, worker: _Worker) -> None:
+    def _start(self) -> _Worker | None:
+        settings = {
+            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            "OTORISCV_CACHE": "1" if self._store.enabled else "0",
+            "OTORISCV_CACHE_DIR": str(self._store.folder),
+        }
+        try:
+            process = subprocess.Popen(
+                [*self._command, str(self._store.limit)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=None if os.environ.get("OTORISCV_DEBUG") else subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C at the terminal is not for it
+                env=os.environ | settings,
+            )
+        except OSError as error:
+            self.problem = f"no compile worker can be started: {error.strerror}"
+            return None
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+        worker = _Worker(process)
+        self._workers.append(worker)
+        return worker
+
+    def _replace(self, worker: _Worker, why: str) -> None:
+        """A worker is lost; its request is tried with another, or given up."""
         self.replaced += 1
+        self._lost += 1
         self._workers.remove(worker)
         _stop(worker)
+        job = worker.job
+        if self._lost >= _LOST:
+            self.problem = f"compile workers do not work: {why}"
+        if job is None:
+            return
+        if job.tries < _TRIES and not self.problem:
+            self._queue.appendleft(job)
+        else:
+            self._failed.append((job.request, JitError(f"the worker was lost: {why}")))
 
     def close(self) -> None:
         """End every worker."""
@@ -102,19 +182,7 @@ class Workers:
             _stop(worker)
         self._workers.clear()
         self._queue.clear()
-
-
-def _start() -> _Worker:
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from otoriscv.jit.llvm.worker import main; main()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C at the terminal is not for it
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
-    assert process.stdout is not None
-    os.set_blocking(process.stdout.fileno(), False)
-    return _Worker(process)
+        self._failed.clear()
 
 
 def _stop(worker: _Worker) -> None:
@@ -126,45 +194,59 @@ def _stop(worker: _Worker) -> None:
     worker.process.wait()
 
 
-def _send(pipe: IO[bytes] | None, message: Any) -> None:
+def _message(content: Any) -> bytes:
+    data = pickle.dumps(content)
+    return len(data).to_bytes(8, "little") + data
+
+
+def _push(worker: _Worker) -> None:
+    """Write as much of the request as the pipe takes."""
+    pipe = worker.process.stdin
     assert pipe is not None
-    data = pickle.dumps(message)
-    pipe.write(len(data).to_bytes(8, "little") + data)
-    pipe.flush()
+    with contextlib.suppress(BlockingIOError):
+        while worker.unsent:
+            del worker.unsent[: os.write(pipe.fileno(), worker.unsent)]
 
 
-def _receive(worker: _Worker) -> tuple[CompiledRegion | None] | None:
-    """A whole answer, or None when it has not come yet."""
+def _pull(worker: _Worker) -> CompiledRegion | JitError | None:
+    """A whole answer, or None when it has not come yet; EOFError, ValueError for garbage."""
     pipe = worker.process.stdout
     assert pipe is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while selector.select(0):
-            data = os.read(pipe.fileno(), 1 << 20)
-            if not data:
-                raise EOFError("the worker ended")
-            worker.buffer += data
-    buffer = worker.buffer
+    with contextlib.suppress(BlockingIOError):
+        while data := os.read(pipe.fileno(), 1 << 20):
+            worker.received += data
+        raise EOFError("the worker ended")
+    buffer = worker.received
     if len(buffer) < 8:
         return None
     size = int.from_bytes(buffer[:8], "little")
+    if size > _LARGEST:
+        raise ValueError("an answer that makes no sense")
     if len(buffer) < 8 + size:
         return None
-    answer: CompiledRegion | None = pickle.loads(bytes(buffer[8 : 8 + size]))
-    del buffer[: 8 + size]
-    return (answer,)
+    answer = pickle.loads(bytes(buffer[8 : 8 + size]))
+    if not isinstance(answer, CompiledRegion | JitError) or len(buffer) > 8 + size:
+        raise ValueError("an answer that makes no sense")
+    buffer.clear()
+    return answer
 
 
 def main() -> None:
     """The worker's loop."""
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    store = DiskCache()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    requests: IO[bytes] = sys.stdin.buffer
+    store = DiskCache(enabled=os.environ.get("OTORISCV_CACHE") != "0", limit=int(sys.argv[1]))
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        while head := requests.read(8):
+        while len(head := requests.read(8)) == 8:
             request: Request = pickle.loads(requests.read(int.from_bytes(head, "little")))
-            answer: CompiledRegion | None
+            answer: CompiledRegion | JitError
             try:
                 answer = compile_request(request, store)
-            except JitError:
-                answer = None
-            _send(answers, answer)
+            except JitError as error:
+                answer = error
+            except Exception as error:  # a bug: the guest goes on in the interpreter
+                traceback.print_exc()
+                answer = JitError(f"{type(error).__name__}: {error}")
+            answers.write(_message(answer))
+            answers.flush()

@@ -189,6 +189,10 @@ class PythonEngine:
         for start in list(self._made):
             self._drop(start)
 
+    def report(self) -> dict[str, object]:
+        """The traces there are, and the instructions compiled to be stepped."""
+        return {"traces": len(self._made), "steps_compiled": len(self._steps)}
+
     def close(self) -> None:
         """Nothing native to free."""
         self._traces.clear()
