@@ -10,6 +10,7 @@ from otoriscv.board.loaders import Image, load_image
 from otoriscv.board.loaders.image import ImageError
 from otoriscv.core.decode import Decoder, Insn, Isa, IsaError
 from otoriscv.core.disassemble import disassemble
+from otoriscv.jit.regions import LIMIT, discover, text, to_dot
 
 __all__ = ["add_arguments", "add_parser", "listing", "run"]
 
@@ -33,6 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-aliases", action="store_true", help="show instructions as they are encoded"
     )
+    cfg = parser.add_argument_group("control-flow graph")
+    cfg.add_argument(
+        "--cfg", nargs="?", const="text", choices=("text", "dot"),
+        help="show the region that the compiler would make from --entry, as text or for Graphviz: "
+        "blocks, calls followed, loop heads, ways out",
+    )  # fmt: skip
+    cfg.add_argument("--entry", metavar="ADDRESS", help="or a symbol (default: the image's entry)")
+    cfg.add_argument(
+        "--limit", type=_number, default=LIMIT, metavar="N",
+        help=f"instructions in the region at most (default {LIMIT})",
+    )  # fmt: skip
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,7 +58,11 @@ def run(args: argparse.Namespace) -> int:
         if (args.file is None) == (args.hex is None):
             raise ValueError("give either a file or --hex")
         isa = None if args.isa is None else Isa.parse(args.isa)
-        if args.hex is not None:
+        if args.cfg is None and args.entry is not None:
+            raise ValueError("--entry goes with --cfg")
+        if args.cfg is not None:
+            lines = _graph(args, isa)
+        elif args.hex is not None:
             lines = _hex(args, isa or Isa.full(64))
         else:
             where = {} if args.base is None else {"base": args.base}
@@ -67,6 +83,56 @@ def run(args: argparse.Namespace) -> int:
 
 def _line(pc: int, insn: Insn, text: str) -> str:
     return f"{pc:8x}:\t{insn.bits:0{2 * insn.length}x}".ljust(30) + f"\t{text}"
+
+
+def _graph(args: argparse.Namespace, isa: Isa | None) -> Iterator[str]:
+    """The region from --entry."""
+    if args.hex is not None:
+        image = None
+        isa = isa or Isa.full(64)
+        words = [w.removeprefix("0x") for text in args.hex for w in text.replace(",", " ").split()]
+        code = b"".join(int(w, 16).to_bytes(len(w) // 2, "little") for w in words)
+        segments = [(args.base or 0, code)]
+        entry = args.base or 0
+    else:
+        where = {} if args.base is None else {"base": args.base}
+        image = load_image(args.file, xlen=None if isa is None else isa.xlen, **where)
+        isa = isa or Isa.full(image.xlen)
+        segments = [(s.address, bytes(s.data)) for s in image.segments]
+        entry = image.entry
+    if args.entry is not None:
+        entry = _address(args.entry, image)
+    decoder = Decoder(isa)
+
+    def decode(pc: int) -> Insn | None:
+        for base, data in segments:
+            if base <= pc < base + len(data) - 1:
+                word = int.from_bytes(data[pc - base : pc - base + 4], "little")
+                return decoder.decode(word, pc)
+        return None
+
+    def name(address: int) -> str:
+        found = image.symbols.at(address) if image is not None else None
+        return f"{address:x}" if found is None else f"{address:x} <{found[0].name}+{found[1]:#x}>"
+
+    def show(pc: int, insn: Insn) -> str:
+        aliases = not args.no_aliases
+        return disassemble(insn, pc, isa.xlen, aliases=aliases, symbol=name)
+
+    if decode(entry) is None:
+        raise ValueError(f"there is no code at {entry:#x}")
+    region = discover(entry, isa.xlen, decode, max(1, args.limit))
+    yield to_dot(region, show) if args.cfg == "dot" else text(region, show)
+
+
+def _address(word: str, image: Image | None) -> int:
+    found = None if image is None else image.symbols.get(word)
+    if found is not None:
+        return found.address
+    try:
+        return int(word, 0)
+    except ValueError:
+        raise ValueError(f"--entry {word}: there is no such symbol") from None
 
 
 def _hex(args: argparse.Namespace, isa: Isa) -> Iterator[str]:

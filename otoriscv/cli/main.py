@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "demo": ("otoriscv.cli.demo", "compile, boot and debug a small program, with comments"),
     "disasm": ("otoriscv.cli.disasm", "disassemble an image, or words given in hexadecimal"),
     "bench": ("otoriscv.cli.bench", "measure the engines"),
-    "cache": ("otoriscv.cli.cache", "show or clear the cache of compiled code"),
+    "cache": ("otoriscv.cli.cache", "show, check or empty the cache of compiled code"),
     "doctor": ("otoriscv.cli.doctor", "which engines and tools are usable here"),
 }
 

@@ -215,23 +215,40 @@ def _scan(
     return leaders, code
 
 
-def text(region: Region) -> str:
-    """The region as text, a block a paragraph."""
+def _name(pc: int, insn: Insn) -> str:
+    return insn.row.name
+
+
+def text(region: Region, show: Callable[[int, Insn], str] = _name) -> str:
+    """The region as text, a block a paragraph; *show* gives an instruction's text."""
     lines = []
     for start, block in region.blocks.items():
         marks = " entry" * (start in region.entries) + " head" * (start in region.heads)
         lines.append(f"{start:#x}:{marks}")
-        lines += [f"  {pc:#x}  {insn.row.name}" for pc, insn in block.insns]
+        lines += [f"  {pc:#x}  {show(pc, insn)}" for pc, insn in block.insns]
         to = " ".join(f"{t:#x}" for t in block.targets)
         lines.append(f"  -> {block.kind} {to}".rstrip())
     return "\n".join(lines)
 
 
-def to_dot(region: Region) -> str:
-    """The region for Graphviz."""
+def to_dot(region: Region, show: Callable[[int, Insn], str] = _name) -> str:
+    """The region for Graphviz: entries have a double border, back-edges are dashed, ways out of
+    the region end in ellipses."""
     lines = ["digraph region {", "  node [shape=box fontname=monospace];"]
+    outside: dict[int, None] = {}
     for start, block in region.blocks.items():
-        body = "\\l".join(f"{pc:#x} {insn.row.name}" for pc, insn in block.insns)
-        lines.append(f'  b{start:x} [label="{body}\\l{block.kind}"];')
-        lines += [f"  b{start:x} -> b{t:x};" for t in block.targets if t in region.blocks]
+        body = "".join(f"{_quoted(f'{pc:#x}  {show(pc, insn)}')}\\l" for pc, insn in block.insns)
+        border = " peripheries=2" if start in region.entries else ""
+        lines.append(f'  b{start:x} [label="{body}{block.kind}\\l"{border}];')
+        for target in block.targets:
+            style = " [style=dashed]" if target in region.heads and target <= start else ""
+            lines.append(f"  b{start:x} -> b{target:x}{style};")
+            if target not in region.blocks:
+                outside[target] = None
+    lines += [f'  b{t:x} [label="{t:#x}" shape=ellipse];' for t in outside]
     return "\n".join([*lines, "}"])
+
+
+def _quoted(text: str) -> str:
+    """For a label of Graphviz."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", " ")
