@@ -10,7 +10,7 @@ from pathlib import Path
 from otoriscv.tools import find_cc
 
 #: Everything we implement that binutils 2.40 knows (not Zicond).
-MARCH = "rv{}imafdc_zicsr_zifencei_zba_zbb_zbc_zbs_zihintpause"
+MARCH = "rv{}imafdc_zicsr_zifencei_zba_zbb_zbc_zbs_zihintpause_svinval_zicbom_zicboz"
 
 
 def prefix() -> str:

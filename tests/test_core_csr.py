@@ -59,6 +59,8 @@ def test_existence_agrees_with_the_table(box: Box) -> None:
 
 
 def test_privilege(box: Box) -> None:
+    write(box, "mcounteren", -1)
+    write(box, "menvcfgh" if box.xlen == 32 else "menvcfg", -1)  # stimecmp, too
     for priv in (0, 1):
         box.hart.priv = priv
         for c in existing(box.xlen, box.hart.isa_bits):
@@ -160,9 +162,22 @@ def test_plain(box: Box) -> None:
             assert write(box, name, 0x9000_0000 | reserved) == 0x8000_0001
     for name in ("mcounteren", "scounteren"):
         assert write(box, name, -1) == 0xFFFF_FFFF
-    assert write(box, "menvcfg", -1) == 1
-    assert write(box, "senvcfg", -1) == 1
-    assert write(box, "satp", -1) == 0
+    block = 0xF1  # CBZE, CBCFE, CBIE, FIOM
+    stce = 1 << 63
+    assert write(box, "menvcfg", -1) == (block | stce if box.xlen == 64 else block)
+    assert write(box, "senvcfg", -1) == block
+    for name in ("menvcfg", "senvcfg"):
+        write(box, name, 0x10)
+        assert write(box, name, 0x21) == 0x11  # CBIE 2 is reserved: the old value stays
+    if box.xlen == 32:
+        assert write(box, "menvcfgh", -1) == stce >> 32
+    if box.xlen == 32:
+        assert write(box, "satp", -1) == 0xFFFF_FFFF
+    else:
+        for mode, known in ((8, True), (9, True), (10, False), (1, False), (15, False), (0, True)):
+            old = read(box, "satp")
+            new = mode << 60 | 0xABC << 44 | 0x80000
+            assert write(box, "satp", new) == (new if known else old)
     misa = read(box, "misa")
     assert write(box, "misa", 0) == misa
     for name in ("mvendorid", "marchid", "mimpid", "mhartid", "mconfigptr", "tselect", "tdata1"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otoriscv.board.points import HOOKS
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.core.layout import HART, MACHINE, Exit
-from otoriscv.core.poll import FAR
+from otoriscv.core.poll import FAR, STCE
 from otoriscv.devices.exits import GuestExit, GuestReset
 from otoriscv.devices.semihosting import NotReady
 
@@ -40,13 +40,24 @@ _WATCH_SKIP: Final = HART["watch_skip"]
 _MIP: Final = HART["mip"]
 _MIE: Final = HART["mie"]
 _MTIMECMP: Final = HART["mtimecmp"]
+_STIMECMP: Final = HART["stimecmp"]
+_MENVCFG: Final = HART["menvcfg"]
 _MTIP: Final = 1 << 7
+_STIP: Final = 1 << 5
 
 _STOP: Final = MACHINE["stop"]
 _STEPS_END: Final = MACHINE["steps_end"]
 _SLICE_END: Final = MACHINE["slice_end"]
 _SKIP: Final = MACHINE["skip"]
 _EBREAK_EXITS: Final = MACHINE["ebreak_exits"]
+
+
+def _timers(q: memoryview) -> list[tuple[int, int]]:
+    """(compare register, interrupt bit) of the timers that a hart has on."""
+    timers = [(q[_MTIMECMP], _MTIP)]
+    if q[_MENVCFG] & STCE:
+        timers.append((q[_STIMECMP], _STIP))
+    return timers
 
 
 class Runner:
@@ -438,8 +449,9 @@ class Runner:
     def _wakes(self, index: int) -> bool:
         """Whether a waiting hart goes on now."""
         q = self._qs[index]
-        if q[_MIE] & _MTIP and self._machine.clock.ticks() >= q[_MTIMECMP]:
-            q[_MIP] |= _MTIP
+        for compare, bit in _timers(q):
+            if q[_MIE] & bit and self._machine.clock.ticks() >= compare:
+                q[_MIP] |= bit
         if q[_MIP] & q[_MIE] or (index in self.blocked and self._machine.input_ready):
             q[_WAITING] = 0
             self.blocked.discard(index)
@@ -451,11 +463,14 @@ class Runner:
         machine = self._machine
         found = machine.events.next
         for index, q in enumerate(self._qs):
-            if (only is None or index in only) and q[_MIE] & _MTIP and q[_MTIMECMP] != _NEVER:
-                due = machine.clock.instant_of(q[_MTIMECMP])
-                if due >= FAR:
+            if only is not None and index not in only:
+                continue
+            for compare, bit in _timers(q):
+                if not q[_MIE] & bit or compare == _NEVER:
                     continue
-                found = due if found is None else min(found, due)
+                due = machine.clock.instant_of(compare)
+                if due < FAR:
+                    found = due if found is None else min(found, due)
         return found
 
     def _idle(self, virtual: bool, only: Collection[int] | None) -> Stop | None:

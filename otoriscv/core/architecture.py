@@ -7,6 +7,9 @@ from otoriscv.core import (
     debug,
     decode_native,
     isa,
+    mmu,
+    mode,
+    pmp,
     poll,
     slow,
     slow_devices,
@@ -17,6 +20,6 @@ from otoriscv.core.isa.table import TABLE
 from otoriscv.core.routine import ROUTINES
 
 __all__ = [
-    "ROUTINES", "TABLE", "csr", "debug", "decode_native", "isa", "poll", "slow", "slow_devices",
-    "softfloat", "trap",
+    "ROUTINES", "TABLE", "csr", "debug", "decode_native", "isa", "mmu", "mode", "pmp", "poll",
+    "slow", "slow_devices", "softfloat", "trap",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from otoriscv.core.layout import (
     TLB_INVALID,
     TLB_KINDS,
 )
+from otoriscv.core.pmp import OPEN_M
 
 if TYPE_CHECKING:
     from otoriscv.core.memory import Arena
@@ -109,9 +110,10 @@ class Hart:
         q[HART["mode"]] = (
             (mode.XLEN64 if self.xlen == 64 else 0)
             | (mode.MISALIGNED_TRAP if self._misaligned_trap else 0)
-            | mode.FLAT  # there is no translation yet
+            | mode.FLAT  # machine mode, nothing locked
             | watching
         )
+        q[HART["pmp_open"]] = OPEN_M
         self.priv = PRIV_M
         self.flush_tlb()
 
@@ -142,7 +144,10 @@ class Hart:
             raise ValueError(f"this hart has no privilege mode {value}")
         q = self.q
         q[HART["priv"]] = value
-        q[HART["mode"]] = mode.with_state(q[HART["mode"]], value, q[HART["mstatus"]])
+        if self.routines is not None:
+            self.routines("refresh_mode")(q)
+        else:
+            q[HART["mode"]] = q[HART["mode"]] & ~(3 << mode.PRIV_SHIFT) | value << mode.PRIV_SHIFT
 
     @property
     def budget(self) -> int:
@@ -190,7 +195,10 @@ class Hart:
         """Invalidate every entry of every bank."""
         entry = TLB_INVALID.to_bytes(8, "little") + bytes(8)
         count = TLB_BANKS * TLB_KINDS * TLB_ENTRIES
-        self.q[HART["tlb"] : HART["tlb"] + 2 * count] = memoryview(entry * count).cast("Q")
+        q = self.q
+        q[HART["tlb"] : HART["tlb"] + 2 * count] = memoryview(entry * count).cast("Q")
+        q[HART["tlb_generation"]] += 1
+        q[HART["large_base"]], q[HART["large_mask"]] = 0, _NEVER
 
     # -- CSRs, as a debugger sees them: no privilege checks, but the fields stay legal
 

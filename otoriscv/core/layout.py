@@ -136,6 +136,11 @@ HART, HART_FIELDS_END = _slots(
     "tselect",
     ("pmpcfg", 16),  # one slot per pmpcfg byte's owner, unpacked
     ("pmpaddr", 16),
+    "pmp_active",  # entries up to the last one that is on
+    "pmp_machine",  # one of them binds machine mode
+    "pmp_open",  # core/pmp.py: who may do everything with all of RAM
+    "data_bank",  # where the TLB's bank of loads and stores begins, in slots from the first
+    "fetch_bank",  # the same for fetches, in bytes
 )
 
 #: First slot left out of snapshots and comparisons: host pointers, then the TLB banks.
@@ -143,6 +148,16 @@ PRIVATE: Final = 0x7F0
 HART["table"] = PRIVATE  # the interpreter's handler table
 HART["exact_table"] = PRIVATE + 1  # the same, one instruction at a time
 HART["region_handlers"] = PRIVATE + 2  # u16 per region entry: the instruction's own handler
+_private = (
+    "phys",  # the physical address of the last slow access; whether its page is alike throughout
+    "page_ok",
+    "store_at",  # arena offsets of the first and the last byte of the last slow store
+    "store_end",
+    "tlb_generation",  # how often translations were forgotten
+    "large_base",  # the range that covers every superpage in the TLB
+    "large_mask",
+)
+HART.update({name: PRIVATE + 3 + n for n, name in enumerate(_private)})
 HART["tlb"] = 0x800
 
 #: Slot numbers in the machine struct.
@@ -212,7 +227,8 @@ def hart_offset(index: int) -> int:
 
 def tlb_slot(bank: int, kind: int) -> int:
     """Slot in the hart struct of a TLB bank's first entry."""
-    return HART["tlb"] + (bank * TLB_KINDS + kind) * TLB_ENTRIES * 2
+    row = TLB_BANKS * 2 + bank if kind == TLB_X else bank * 2 + kind
+    return HART["tlb"] + row * TLB_ENTRIES * 2
 
 
 def entry_offset(pool: int, offset: int) -> int:

@@ -56,7 +56,7 @@ def _hit(m: Builder, address: Value, bits: int, kind: int) -> Value:
     """The arena offset of an aligned access, or bail."""
     address = address.zext(64)
     index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)
-    at = (index << 1) + (tlb_slot(0, kind) - tlb_slot(0, 0))
+    at = (index << 1) + (tlb_slot(0, kind) - tlb_slot(0, 0)) + m.get("data_bank")
     tag = address & (-PAGE | (bits // 8 - 1))
     m.emit("bail_if", 0, tag.ne(m.get("tlb", at)))
     return address + m.get("tlb", at + 1)

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from otoriscv.core.layout import SAMPLES, Exit
+from otoriscv.core.mode import FLAT
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.routine import routine
 from otoriscv.core.trap import INTERRUPT
-from otoriscv.core.uop import Builder, Value
+from otoriscv.core.uop import Builder, Value, Var
 
-__all__ = ["FAR", "PRIORITY", "steps_now"]
+__all__ = ["FAR", "PRIORITY", "STCE", "steps_now"]
 
 #: Interrupts by falling priority (privileged spec, section 3.1.9): MEI MSI MTI SEI SSI STI.
 PRIORITY: Final = (11, 3, 7, 9, 1, 5)
 #: A deadline this many ticks after the clock's zero is none, so that no product overflows.
 FAR: Final = 1 << 50
 _MTIP: Final = 1 << 7
+_STIP: Final = 1 << 5
+#: menvcfg.STCE: stimecmp makes STIP.
+STCE: Final = 1 << 63
 
 
 def steps_now(b: Builder) -> Value:
@@ -52,10 +56,13 @@ def pick_interrupt(b: Builder) -> None:
 
 @routine(0)
 def update_timer(b: Builder) -> None:
-    """Raise or lower MTIP; the result is 1 when it is raised."""
-    due = b.call("time_ticks").geu(b.get("mtimecmp"))
+    """Raise or lower MTIP, and STIP when it is stimecmp's."""
+    now = b.call("time_ticks")
+    due = now.geu(b.get("mtimecmp"))
     b.set("mip", (b.get("mip") & ~_MTIP) | due.select(_MTIP, 0, 64))
-    b.ret(due)
+    with b.if_((b.get("menvcfg") & STCE).ne(0)):
+        due = now.geu(b.get("stimecmp"))
+        b.set("mip", (b.get("mip") & ~_STIP) | due.select(_STIP, 0, 64))
 
 
 @routine(0)
@@ -64,7 +71,7 @@ def poll(b: Builder) -> None:
 
     ``pc`` is where the hart goes on, before and after. The result is an exit code, or 0.
     """
-    due = b.call("update_timer")
+    b.call("update_timer")
     now = steps_now(b)
     with b.if_(now.geu(b.get_m("slice_end"))):
         b.ret(Exit.SLICE)
@@ -79,26 +86,35 @@ def poll(b: Builder) -> None:
         b.set("pc", b.call("trap_enter", b.get("pc"), cause, 0))
         with b.if_(b.get_m("trap_exits").ne(0)):
             b.ret(Exit.TRAP)
-    _refill(b, now, due)
+    _refill(b, now)
     b.ret(0)
 
 
-def _refill(b: Builder, now: Value, due: Value) -> None:
-    """The budget reaches to the slice's end, or to the step at which MTIP rises."""
+def _until(b: Builder, now: Value, end: Var, compare: Value) -> None:
+    """Bring *end* forward to the step at which the clock reaches *compare*."""
+    ticks = compare - b.get_m("time_delta")
+    with b.if_(ticks.ltu(FAR)):
+        num = b.get_m("time_num")
+        at = (ticks * b.get_m("time_den") + (num - 1)).divu(num) - b.get_m("skip")
+        at = at.ltu(now + 1).select(now + 1, at)
+        end.value = at.ltu(end.value).select(at, end.value)
+
+
+def _refill(b: Builder, now: Value) -> None:
+    """The budget reaches to the slice's end, or to the step at which MTIP or STIP rises."""
     end = b.var(b.get_m("slice_end"))
     every = b.get_m("sample_every")
-    with b.if_(every.ne(0)):
+    # only where regions are entered, and a pc says where its code is
+    with b.if_(every.ne(0) & (b.get("mode") & FLAT).ne(0)):
         taken = b.get_m("samples")
         b.set_m("sample_ring", b.get("pc"), taken & (SAMPLES - 1))
         b.set_m("samples", taken + 1)
         end.value = (now + every).ltu(end.value).select(now + every, end.value)
-    with b.if_(due.eq(0) & b.get_m("clock_host").eq(0)):
-        ticks = b.get("mtimecmp") - b.get_m("time_delta")
-        with b.if_(ticks.ltu(FAR)):
-            num = b.get_m("time_num")
-            at = (ticks * b.get_m("time_den") + (num - 1)).divu(num) - b.get_m("skip")
-            at = at.ltu(now + 1).select(now + 1, at)
-            end.value = at.ltu(end.value).select(at, end.value)
+    with b.if_(b.get_m("clock_host").eq(0)):
+        with b.if_((b.get("mip") & _MTIP).eq(0)):
+            _until(b, now, end, b.get("mtimecmp"))
+        with b.if_(((b.get("menvcfg") & STCE).ne(0)) & (b.get("mip") & _STIP).eq(0)):
+            _until(b, now, end, b.get("stimecmp"))
     retired = b.get("retired_end") - b.get("budget")
     budget = end.value - now
     b.set_m("steps_end", end.value)

@@ -52,10 +52,7 @@ ROM: Final = 1 << 63
 
 @routine(2)
 def translate(b: Builder, address: Value, kind: Value) -> None:
-    """The arena offset of *address*, with `ROM` set for ROM; 0 when it is not memory.
-
-    *kind* is the TLB kind of the access: page tables and PMP will ask for it.
-    """
+    """The arena offset of physical *address*, with `ROM` set for ROM; 0 when it is not memory."""
     found = b.var(0)
     with b.repeat(b.get_m("nranges")) as n:
         row = n * RANGE_WORDS
@@ -70,14 +67,17 @@ def translate(b: Builder, address: Value, kind: Value) -> None:
 
 @routine(3)
 def tlb_fill(b: Builder, address: Value, offset: Value, kind: Value) -> None:
-    """Enter the page of *address*, at arena *offset*, for reads or writes; not a watched one."""
+    """Enter the page of *address*, at arena *offset*, for reads or writes; not a watched one, nor
+    one that PMP covers in part."""
+    with b.if_(b.get("page_ok").eq(0)):
+        b.ret()
     with (
         b.if_(b.get_m("nwatchpoints").ne(0)),
         b.if_(b.call("watched", address & -PAGE, PAGE, READS | WRITES).ne(0)),
     ):
         b.ret()
     index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)
-    at = (kind * TLB_ENTRIES + index) << 1
+    at = ((kind * TLB_ENTRIES + index) << 1) + b.get("data_bank")
     b.set("tlb", address & -PAGE, at)
     b.set("tlb", offset - address, at + 1)
 
@@ -124,6 +124,13 @@ def _watch(
         b.ret(LEAVE + Exit.WATCH)
 
 
+def _resolved(b: Builder, address: Value, size: Value, kind: Value) -> Value:
+    """The place of an access (see `translate`), or a trap."""
+    with b.if_(b.call("resolve", address, size, kind).ne(0)):
+        b.ret(TRAP)
+    return b.call("translate", b.get("phys"), kind)
+
+
 # -- the three entries
 
 
@@ -141,9 +148,9 @@ def load_slow(b: Builder, address: Value, size: Value, kind: Value) -> None:
     with b.if_(misaligned):
         b.ret(b.call("load_pieces", address, size))
     tlb_kind = amo.select(TLB_W, TLB_R, 64)
-    place = b.call("translate", address, tlb_kind)
+    place = _resolved(b, address, size, tlb_kind)
     with b.if_(place.eq(0)):
-        b.ret(b.call("load_device", address, size))
+        b.ret(b.call("load_device", b.get("phys"), size))
     offset = place & ~ROM
     with b.if_(~(amo & place.bit(63))):
         b.call("tlb_fill", address, offset, tlb_kind)
@@ -163,9 +170,11 @@ def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
     _watch(b, address, size, b.const(WRITES, 64), value.zext(64))
     with b.if_(misaligned):
         b.ret(b.call("store_pieces", address, value, size))
-    place = b.call("translate", address, TLB_W)
+    place = _resolved(b, address, size, b.const(TLB_W, 64))
     with b.if_(place.eq(0)):
-        b.ret(b.call("store_device", address, value, size))
+        b.ret(b.call("store_device", b.get("phys"), value, size))
+    b.set("store_at", place)
+    b.set("store_end", place + (size - 1))
     with b.if_(place.bit(63).eq(0)):
         b.call("tlb_fill", address, place, TLB_W)
         b.call("poke", place, value, size)
@@ -176,11 +185,21 @@ def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
 
 @routine(1)
 def fetch_slow(b: Builder, pc: Value) -> None:
-    """The arena offset of *pc*'s page into the slot ``value``.
+    """The arena offset of *pc*'s page into the slot ``value``; FALLBACK when not all of it may be
+    executed alike: such a page is run through `fetch_exact`.
 
     The execute TLB is the native engines' own: its addends lead to decoded entries.
     """
-    place = b.call("translate", pc, TLB_X)
+    status = b.call("fetch_exact", pc)
+    with b.if_(status.eq(0) & b.get("page_ok").eq(0)):
+        b.ret(LEAVE + Exit.FALLBACK)
+    b.ret(status)
+
+
+@routine(1)
+def fetch_exact(b: Builder, pc: Value) -> None:
+    """The arena offset of the page of the two bytes at *pc* into the slot ``value``."""
+    place = _resolved(b, pc, b.const(2, 64), b.const(TLB_X, 64))
     with b.if_(place.eq(0)):
         _trap(b, CAUSE.FETCH_FAULT, pc)
     offset = place & ~ROM
@@ -194,11 +213,18 @@ def fetch_slow(b: Builder, pc: Value) -> None:
 def _pieces(b: Builder, address: Value, size: Value, kind: int) -> tuple[Value, Value, Value]:
     """(place of the first byte, place of the last byte's page, bytes in the first page)."""
     end = (address + (size - 1)).trunc(b.xlen).zext(64)
-    first = b.call("translate", address, kind)
-    second = b.call("translate", end & -PAGE, kind)
-    with b.if_(first.eq(0) | second.eq(0)):
+    room = b.const(PAGE, 64) - (address & (PAGE - 1))
+    one = size.ltu(room + 1)
+    how = b.const(kind, 64)
+    first = _resolved(b, address, one.select(size, room), how)
+    phys = b.get("phys")
+    second = b.var(first)
+    with b.if_(~one):
+        second.value = _resolved(b, end & -PAGE, size - room, how)
+    b.set("phys", phys)
+    with b.if_(first.eq(0) | second.value.eq(0)):
         b.ret(LEAVE + Exit.FALLBACK)
-    return first, second, b.const(PAGE, 64) - (address & (PAGE - 1))
+    return first, second.value, room
 
 
 @routine(2)
@@ -217,6 +243,8 @@ def load_pieces(b: Builder, address: Value, size: Value) -> None:
 def store_pieces(b: Builder, address: Value, value: Value, size: Value) -> None:
     """A misaligned store."""
     first, second, room = _pieces(b, address, size, TLB_W)
+    b.set("store_at", first)
+    b.set("store_end", size.ltu(room + 1).select(first, second - room) + (size - 1))
     with b.repeat(size) as n:
         at = n.ltu(room).select(first + n, second + (n - room))
         with b.if_(at.bit(63).eq(0)):

@@ -86,7 +86,7 @@ def trap_enter(b: Builder, pc: Value, cause: Value, tval: Value) -> None:
 def _enter(b: Builder, status: Value, priv: int) -> None:
     b.set("mstatus", status)
     b.set("priv", priv)
-    mode.refresh(b, b.const(priv, 64), status)
+    mode.refresh(b)
 
 
 def _handler(b: Builder, vector: Value, code: Value, interrupt: Value) -> Value:
@@ -114,4 +114,4 @@ def xret(b: Builder, level: Value) -> None:
 def _return(b: Builder, status: Value, priv: Value) -> None:
     b.set("mstatus", status)
     b.set("priv", priv)
-    mode.refresh(b, priv, status)
+    mode.refresh(b)

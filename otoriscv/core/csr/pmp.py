@@ -32,6 +32,7 @@ def _write_cfg(b: Builder, number: Value, value: Value) -> None:
         new = (value >> (8 * n)) & _CFG_BITS
         new = new & (new & _R).eq(0).select(~_W, -1, 64)  # W without R is reserved
         b.set("pmpcfg", (old & _L).ne(0).select(old, new), first + n)
+    b.call("pmp_changed")
 
 
 def _write_address(b: Builder, number: Value, value: Value) -> None:
@@ -42,6 +43,7 @@ def _write_address(b: Builder, number: Value, value: Value) -> None:
     locked = (own & _L).ne(0) | bounds_locked
     old = b.get("pmpaddr", n)
     b.set("pmpaddr", locked.select(old, value & _ADDRESS_BITS[b.xlen]), n)
+    b.call("pmp_changed")
 
 
 _CFG: Final = Access(_read_cfg, _write_cfg)

@@ -7,12 +7,14 @@ from typing import Final
 from otoriscv.core import mode
 from otoriscv.core.csr.table import Access, csr, slot
 from otoriscv.core.mstatus import MSTATUS
+from otoriscv.core.poll import STCE
 from otoriscv.core.trap import on
 from otoriscv.core.uop import Builder, Value
 
 MACHINE_INTERRUPTS: Final = 0x888
 SUPERVISOR_INTERRUPTS: Final = 0x222
 SSIP: Final = 1 << 1
+STIP: Final = 1 << 5
 #: Exceptions that may be delegated: all but the environment call from M-mode and reserved codes.
 _EXCEPTIONS: Final = 0xB3FF
 
@@ -33,8 +35,11 @@ def _with_summary(b: Builder, status: Value, upper: Value) -> Value:
 
 
 def _store(b: Builder, status: Value) -> None:
+    changed = b.get("mstatus") ^ status
     b.set("mstatus", status)
-    mode.refresh(b, b.get("priv"), status)
+    with b.if_((changed & MSTATUS.MXR).ne(0)):  # the TLB's banks do not tell it
+        b.call("tlb_flush")
+    mode.refresh(b)
 
 
 def _read_mstatus(b: Builder, number: Value) -> Value:
@@ -70,6 +75,8 @@ def _write_mie(b: Builder, number: Value, value: Value) -> None:
 def _write_mip(b: Builder, number: Value, value: Value) -> None:
     """MSIP, MTIP and MEIP belong to devices; SEIP is or-ed with the interrupt controller's."""
     mask = _when(b, "S", SUPERVISOR_INTERRUPTS)
+    # with stimecmp on, STIP is the clock's
+    mask = mask & (b.get("menvcfg") & STCE).ne(0).select(~STIP, -1, 64)
     new = value & mask
     b.set("seip_soft", (new >> 9) & 1)
     b.set("mip", (b.get("mip") & ~mask) | new | (b.get("seip_line") << 9))

@@ -20,9 +20,10 @@ from otoriscv.core.isa import zihintpause
 from otoriscv.core.isa import rv_f
 from otoriscv.core.isa import rv_d
 from otoriscv.core.isa import rv_cf
+from otoriscv.core.isa import zicbo
 # isort: on
 
 __all__ = [
     "privileged", "rv_a", "rv_c", "rv_cf", "rv_d", "rv_f", "rv_i", "rv_m", "zba", "zbb", "zbc",
-    "zbs", "zicond", "zicsr", "zifencei", "zihintpause",
+    "zbs", "zicbo", "zicond", "zicsr", "zifencei", "zihintpause",
 ]  # fmt: skip

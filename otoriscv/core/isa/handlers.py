@@ -57,6 +57,11 @@ def _nowrite(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
     return get("zimm", "rs1").eq(0)
 
 
+def _every(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
+    """rs1 is x0: a fence for all addresses."""
+    return get("rs1").eq(0)
+
+
 def _dyn(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
     """The rounding mode is the one in frm."""
     return get("rm").eq(7)
@@ -70,6 +75,7 @@ VARIANTS: Final[dict[str, Predicate]] = {
     "noread": _noread,
     "nowrite": _nowrite,
     "dyn": _dyn,
+    "every": _every,
 }
 #: Variants that never hold together.
 _EXCLUSIVE: Final = ({"near", "odd"},)

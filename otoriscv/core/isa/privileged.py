@@ -42,9 +42,39 @@ def wfi(m: Sem) -> None:
     m.poll()
 
 
-@insn("sfence.vma rs1, rs2", "0001001 rs2 rs1 000 00000 1110011", "S")
+@insn("sfence.vma rs1, rs2", "0001001 rs2 rs1 000 00000 1110011", "S", variants=("every",))
 def sfence_vma(m: Sem) -> None:
-    """Without page tables there is nothing to forget."""
+    """Forgets translations: of one page when rs1 says which; whatever the address space is."""
+    _forget(m)
+
+
+def _forget(m: Sem) -> None:
     priv = m.get("priv")
     _illegal_if(m, priv.eq(0) | (priv.eq(1) & _status(m, MSTATUS.TVM)))
+    if "every" in m.variant:
+        m.call("tlb_flush")
+    else:
+        m.call("tlb_flush_page", m.rs1)
     m.poll()
+
+
+@insn("sinval.vma rs1, rs2", "0001011 rs2 rs1 000 00000 1110011", "Svinval", variants=("every",))
+def sinval_vma(m: Sem) -> None:
+    """Forgets at once what sfence.vma would forget."""
+    _forget(m)
+
+
+def _ordering(m: Sem) -> None:
+    """Everything is in order already."""
+    _illegal_if(m, m.get("priv").eq(0))
+    m.poll()
+
+
+@insn("sfence.w.inval", "0001100 00000 00000 000 00000 1110011", "Svinval")
+def sfence_w_inval(m: Sem) -> None:
+    _ordering(m)
+
+
+@insn("sfence.inval.ir", "0001100 00001 00000 000 00000 1110011", "Svinval")
+def sfence_inval_ir(m: Sem) -> None:
+    _ordering(m)

@@ -26,7 +26,7 @@ EXTENSIONS: Final = (
     "I", "M", "A", "F", "D", "C", "S", "U", "Zicsr", "Zifencei", "Zicntr", "Zmmul", "Zaamo",
     "Zalrsc", "Zca", "Zcf", "Zcd", "Zba", "Zbb", "Zbc", "Zbs", "Zicond", "Zihintpause", "Zihpm",
     "Sstc", "Svinval", "Zcb", "Zfa", "Zfh", "Zfhmin", "Zicbom", "Zicboz", "Zbkb", "Zbkc", "Zbkx",
-    "Svadu",
+    "Svadu", "Svade", "Zicbop",
 )  # fmt: skip
 #: Extensions from outside the package (X...) take the bits from here on, in order of their rows.
 _CUSTOM_BIT: Final = 48
@@ -34,8 +34,12 @@ _CUSTOM_BIT: Final = 48
 #: What is implemented, beside any X extension that has rows.
 _IMPLEMENTED: Final = frozenset(
     ("I", "M", "A", "F", "D", "C", "Zcf", "Zcd", "S", "U", "Zicsr", "Zifencei", "Zicntr", "Zmmul",
-     "Zaamo", "Zalrsc", "Zca", "Zba", "Zbb", "Zbc", "Zbs", "Zicond", "Zihintpause")
+     "Zaamo", "Zalrsc", "Zca", "Zba", "Zbb", "Zbc", "Zbs", "Zicond", "Zihintpause",
+     "Svinval", "Svadu", "Svade", "Sstc", "Zicbom", "Zicbop", "Zicboz")
 )  # fmt: skip
+
+#: How A and D bits are set: in an ISA only when it is asked for.
+_CHOICES: Final = frozenset(("Svadu", "Svade"))
 
 #: Modes of the machine rather than parts of an ISA string: always there, never printed.
 _MODES: Final = ("S", "U")
@@ -139,9 +143,9 @@ class Isa:
 
     @classmethod
     def full(cls, xlen: int) -> Isa:
-        """Everything that is implemented."""
+        """Everything that is implemented, but for what only chooses between behaviours."""
         on = _closure(supported(), xlen) | set(_MODES)
-        return cls(xlen, frozenset(on - ({"Zcf"} if xlen == 64 else set())))
+        return cls(xlen, frozenset(on - _CHOICES - ({"Zcf"} if xlen == 64 else set())))
 
     def has(self, ext: str) -> bool:
         """Whether this ISA provides a row's extension: ``A+B`` needs both, ``A|B`` either."""

@@ -73,7 +73,8 @@ class NativeFunction(Function):
         """(pointer to the execute TLB's entry for *pc*, its page)."""
         index = self.op("and", self.op("lshr", pc, 8), 255 << 4)
         base = self.new(f"getelementptr i8, ptr %S, i64 {tlb_slot(0, TLB_X) * 8}")
-        return self.new(f"getelementptr i8, ptr {base}, i64 {index}"), self.op("and", pc, -4096)
+        at = self.op("add", index, self.get("fetch_bank"))
+        return self.new(f"getelementptr i8, ptr {base}, i64 {at}"), self.op("and", pc, -4096)
 
     def addend(self, entry: str) -> str:
         """Pointer to the addend of a TLB entry."""

@@ -12,6 +12,7 @@ from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.decode import Decoder
 from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import HART, LINE_CODE, LINE_SHIFT, LINES, MACHINE, PAGE, Exit
+from otoriscv.core.mode import FLAT, PRIV_SHIFT
 from otoriscv.core.uop import Value
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.python.routines import compile_program, compile_routines
@@ -27,6 +28,17 @@ _TVAL = HART["trap_tval"]
 _EXIT = HART["exit_code"]
 _CODE_WRITES = MACHINE["code_writes"]
 _STOP = MACHINE["stop"]
+
+_MODE = HART["mode"]
+_SATP = HART["satp"]
+_GENERATION = HART["tlb_generation"]
+_PHYS = HART["phys"]
+_STORE_AT = HART["store_at"]
+_STORE_END = HART["store_end"]
+_SPACES = 64  #: contexts whose traces are kept
+
+#: A compiled trace and its longest path.
+_Entry = tuple[Callable[[Any, int], tuple[int, int]], int]
 
 TRAP = 1  #: status of a slow routine: take the trap in trap_cause and trap_tval
 DONE_POLL = 2  #: status: done; interrupts or deadlines may have changed
@@ -57,6 +69,28 @@ class _Exited(Exception):
         self.code = code
 
 
+class _Switched(Exception):
+    """Leaves the traces of one space: the hart's context is another. The state is committed."""
+
+
+class _Space:
+    """The traces of one context (see `PythonEngine._context_of`), by virtual pc.
+
+    ``doubtful`` are those made before the last fence, ``places`` the arena offsets of the halfwords
+    that each trace was made from.
+    """
+
+    __slots__ = ("doubtful", "flat", "generation", "made", "places", "traces")
+
+    def __init__(self, flat: int) -> None:
+        self.flat = bool(flat)
+        self.generation = 0
+        self.made: dict[int, Trace] = {}
+        self.traces: dict[int, _Entry] = {}
+        self.doubtful: dict[int, _Entry] = {}
+        self.places: dict[int, tuple[tuple[int, int], ...]] = {}
+
+
 class PythonEngine:
     """Runs traces of micro-ops compiled to Python functions."""
 
@@ -67,6 +101,7 @@ class PythonEngine:
         self._m = platform.m
         self._xlen = platform.isa.xlen
         self._mask = (1 << self._xlen) - 1
+        self._mode_shift = 31 if self._xlen == 32 else 60
         self._decoder = Decoder(platform.isa)
         self._arena = platform.arena.view8
         self._space = compile_routines(self._xlen, self._arena, self._m)
@@ -84,9 +119,10 @@ class PythonEngine:
         )
         self._hart_index = 0
         self._steps: dict[tuple[int, frozenset[str]], Callable[..., Any]] = {}
-        self._traces: dict[int, tuple[Callable[[Any, int], tuple[int, int]], int]] = {}
-        self._made: dict[int, Trace] = {}
-        self._by_line: dict[int, set[int]] = {}
+        self._spaces: dict[tuple[int, ...], _Space] = {}
+        self._context: tuple[int, ...] = ()
+        self._here = _Space(0)
+        self._by_line: dict[int, set[tuple[_Space, int]]] = {}
         self._ram_base = 0
         self._ram_mask = 0
         self._window()
@@ -107,26 +143,81 @@ class PythonEngine:
         h = hart.q
         self._hart_index = hart.index
         h[_EXIT] = 0
-        traces = self._traces
+        self._choose(h)
         try:
             pc, n = self._poll_at(h, h[_PC], h[_BUDGET])
-            while True:
-                try:
-                    run, longest = traces[pc]
-                except KeyError:
-                    h[_PC], h[_BUDGET] = pc, n
-                    pc, n = self._enter(h, pc, n)
-                    traces = self._traces
-                    continue
-                if longest <= n:
-                    pc, n = run(h, n)
-                elif n:
-                    pc, n = self._one(h, pc, n)
-                else:
-                    pc, n = self._poll_at(h, pc, n)
+        except _Switched:
+            pc, n = h[_PC], h[_BUDGET]
         except _Exited as e:
             h[_EXIT] = e.code
             return e.code
+        while True:
+            self._choose(h)
+            try:
+                self._run(h, pc, n)
+            except _Switched:
+                pc, n = h[_PC], h[_BUDGET]
+            except _Exited as e:
+                h[_EXIT] = e.code
+                return e.code
+
+    def _run(self, h: Any, pc: int, n: int) -> None:
+        """Run in one space until an exit or another space."""
+        traces = self._here.traces
+        while True:
+            try:
+                run, longest = traces[pc]
+            except KeyError:
+                h[_PC], h[_BUDGET] = pc, n
+                pc, n = self._enter(h, pc, n)
+                continue
+            if longest <= n:
+                pc, n = run(h, n)
+            elif n:
+                pc, n = self._one(h, pc, n)
+            else:
+                pc, n = self._poll_at(h, pc, n)
+
+    # -- spaces
+
+    def _context_of(self, h: Any) -> tuple[int, ...]:
+        """What the traces of a pc depend on: direct access to RAM, page tables, privilege."""
+        mode: int = h[_MODE]
+        if mode & FLAT:
+            return (FLAT,)
+        satp: int = h[_SATP]
+        priv = mode >> PRIV_SHIFT & 3
+        paged = priv != 3 and satp >> self._mode_shift
+        return 0, priv, self._hart_index, satp if paged else 0
+
+    def _choose(self, h: Any) -> None:
+        """Find the traces of the hart's context; their pages are asked for again after a fence."""
+        self._context = self._context_of(h)
+        space = self._spaces.get(self._context)
+        if space is None:
+            if len(self._spaces) >= _SPACES:
+                self._forget_spaces()
+            space = self._spaces[self._context] = _Space(self._context[0])
+        generation = h[_GENERATION]
+        if space.generation != generation and not space.flat:
+            space.generation = generation
+            space.doubtful.update(space.traces)
+            space.traces.clear()
+        self._here = space
+
+    def _switch(self, h: Any) -> None:
+        """After anything that may have changed the context; pc and budget are committed."""
+        here = self._here
+        if self._context_of(h) != self._context or (
+            not here.flat and h[_GENERATION] != here.generation
+        ):
+            raise _Switched
+
+    def _forget_spaces(self) -> None:
+        for space in self._spaces.values():
+            for start in list(space.made):
+                self._drop(space, start)
+        self._spaces.clear()
 
     def step(self, hart: Any) -> int:
         """One instruction, trap or interrupt, ignoring breakpoints."""
@@ -137,6 +228,7 @@ class PythonEngine:
         saved = m[slice_end], m[stop]
         m[slice_end] = max(saved[0], m[steps_end] - h[_BUDGET] + 1)
         m[stop] = 0
+        self._choose(h)
         try:
             pc = h[_PC]
             interrupts = m[MACHINE["interrupts"]]
@@ -144,6 +236,8 @@ class PythonEngine:
             if m[MACHINE["interrupts"]] == interrupts:
                 pc, n = self._one(h, pc, n)
                 h[_PC], h[_BUDGET] = pc, n
+            return Exit.SLICE
+        except _Switched:
             return Exit.SLICE
         except _Exited as e:
             h[_EXIT] = e.code
@@ -161,19 +255,19 @@ class PythonEngine:
         else:
             lines = [n for n in self._by_line if first <= n <= last]
         for line in lines:
-            for start in list(self._by_line.get(line, ())):  # a drop empties other lines too
-                trace = self._made[start]
-                for pc, size in trace.spans:
-                    at = self._p.memory.find(pc)
-                    if at is not None and at < offset + length and offset < at + size:
-                        self._drop(start)
+            # a drop empties other lines too
+            for space, start in list(self._by_line.get(line, ())):
+                for at, size in space.places[start]:
+                    if at < offset + length and offset < at + size:
+                        self._drop(space, start)
                         break
 
     def breakpoints_changed(self, address: int) -> None:
         """Drop the traces that contain *address*."""
-        for start, trace in list(self._made.items()):
-            if any(pc == address for pc, _ in trace.spans):
-                self._drop(start)
+        for space in self._spaces.values():
+            for start, trace in list(space.made.items()):
+                if any(pc == address for pc, _ in trace.spans):
+                    self._drop(space, start)
 
     def adopt_conditions(self, hart: Any) -> None:
         """They are evaluated as Python functions already."""
@@ -186,17 +280,19 @@ class PythonEngine:
     def watchpoints_changed(self) -> None:
         """With watchpoints every access takes the checked path: other traces."""
         self._window()
-        for start in list(self._made):
-            self._drop(start)
+        for space in self._spaces.values():
+            for start in list(space.made):
+                self._drop(space, start)
 
     def report(self) -> dict[str, object]:
         """The traces there are, and the instructions compiled to be stepped."""
-        return {"traces": len(self._made), "steps_compiled": len(self._steps)}
+        traces = sum(len(space.made) for space in self._spaces.values())
+        return {"traces": traces, "steps_compiled": len(self._steps)}
 
     def close(self) -> None:
         """Nothing native to free."""
-        self._traces.clear()
-        self._made.clear()
+        self._spaces.clear()
+        self._here = _Space(0)
 
     # -- traces
 
@@ -221,9 +317,10 @@ class PythonEngine:
             lines=self._arena[first : first + (size >> LINE_SHIFT)],
         )
 
-    def _fetch(self, h: Any, pc: int) -> tuple[int, int, int] | None:
+    def _fetch(self, h: Any, pc: int, how: str = "fetch_slow") -> tuple[int, int, int] | None:
         """(word, arena offset of its first half, of its second half or 0); None: status in h."""
-        status = self._space["fetch_slow"](h, pc)
+        fetch = self._space[how]
+        status = fetch(h, pc)
         if status:
             self._fetch_status = status
             return None
@@ -233,12 +330,12 @@ class PythonEngine:
         if word & 3 != 3:
             return word, low, 0
         high = low + 2
-        if (pc + 2) & (PAGE - 1) == 0:
-            status = self._space["fetch_slow"](h, (pc + 2) & self._mask)
+        if (pc + 2) & (PAGE - 1) == 0 or how != "fetch_slow":
+            status = fetch(h, (pc + 2) & self._mask)
             if status:
                 self._fetch_status = status
                 return None
-            high = h[_VALUE]
+            high = h[_VALUE] + ((pc + 2) & (PAGE - 1))
         return word | arena[high] << 16 | arena[high + 1] << 24, low, high
 
     _fetch_status = 0
@@ -256,37 +353,72 @@ class PythonEngine:
         fetched = self._fetch(h, pc)
         if fetched is None:
             return _Leave(self, self._fetch_status).resume(h)
+        space = self._here
+        if pc in space.doubtful:
+            entry = space.doubtful.pop(pc)
+            if self._same_pages(h, space.made[pc], space.places[pc]):
+                space.traces[pc] = entry
+                return pc, n
+            self._drop(space, pc)
         breakpoints = self._p.breakpoints
+        made = space.made
         lines: set[int] = set()
+        places: dict[int, tuple[int, int]] = {}
         last = pc
 
         def decode(at: int) -> Decoded | None:
             nonlocal last
             # a loop longer than a trace would else become traces from each of its instructions
-            if at != pc and (at in breakpoints or (at < last and at in self._made)):
+            if at != pc and (at in breakpoints or (at < last and at in made)):
                 return None
             last = at
             got = self._fetch(h, at)
             if got is None:
                 return None
             word, low, high = got
+            places[at] = low, high
             lines.update((low >> LINE_SHIFT, (low + 1) >> LINE_SHIFT))
             if high:
                 lines.update((high >> LINE_SHIFT, (high + 1) >> LINE_SHIFT))
             return self._decoded(at, word)
 
-        trace = compile_trace(self._xlen, decode, pc, self._space, self._ram_base, self._ram_mask)
+        mask = self._ram_mask if space.flat else 0
+        trace = compile_trace(self._xlen, decode, pc, self._space, self._ram_base, mask)
         for line in lines:
             self._arena[LINES + line] |= LINE_CODE
-            self._by_line.setdefault(line, set()).add(pc)
-        self._made[pc] = trace
-        self._traces[pc] = trace.run, trace.longest
+            self._by_line.setdefault(line, set()).add((space, pc))
+        space.made[pc] = trace
+        space.places[pc] = tuple(
+            half
+            for at, size in trace.spans
+            for low, high in (places[at],)
+            for half in ((low, 2), (high or low, 2))[: size // 2]
+        )
+        space.traces[pc] = trace.run, trace.longest
         return pc, n
 
-    def _drop(self, start: int) -> None:
-        del self._made[start], self._traces[start]
+    def _same_pages(self, h: Any, trace: Trace, places: tuple[tuple[int, int], ...]) -> bool:
+        """Whether all of a trace's code is still where it was found."""
+        halves = iter(places)
+        seen: dict[int, int] = {}
+        for pc, size in trace.spans:
+            for at in range(pc, pc + size, 2):
+                offset = next(halves)[0]
+                page = at & -PAGE & self._mask
+                if page not in seen:
+                    if self._space["fetch_slow"](h, page):
+                        return False
+                    seen[page] = h[_VALUE]
+                if seen[page] != offset & -PAGE:
+                    return False
+        return True
+
+    def _drop(self, space: _Space, start: int) -> None:
+        del space.made[start], space.places[start]
+        space.traces.pop(start, None)
+        space.doubtful.pop(start, None)
         for line, starts in list(self._by_line.items()):
-            starts.discard(start)
+            starts.discard((space, start))
             if not starts:
                 del self._by_line[line]
                 if self._p.main_engine is self:
@@ -300,7 +432,7 @@ class PythonEngine:
     def execute_one(self, h: Any) -> tuple[int, int]:
         """Execute the instruction at the committed pc; device accesses are done here."""
         pc, n = h[_PC], h[_BUDGET]
-        fetched = self._fetch(h, pc)
+        fetched = self._fetch(h, pc, "fetch_exact")
         if fetched is None:
             status = self._fetch_status
             if status == LEAVE + Exit.FALLBACK:  # no code can be fetched from a device
@@ -331,6 +463,7 @@ class PythonEngine:
         h[_PC] = self._space["trap_enter"](h, h[_PC], h[_CAUSE], h[_TVAL])
         if h[_EXIT]:
             raise _Exited(h[_EXIT])
+        self._switch(h)
         return h[_PC], h[_BUDGET]
 
     def _trap(self, h: Any, n: int, cause: int, tval: int) -> None:
@@ -350,6 +483,7 @@ class PythonEngine:
         code = self._space["poll"](h)
         if code:
             raise _Exited(code)
+        self._switch(h)
         return h[_PC], h[_BUDGET]
 
     def _slow_load(self, h: Any, n: int, address: int, size: int, kind: int) -> int:
@@ -369,16 +503,19 @@ class PythonEngine:
         if status and status != DONE_POLL:
             raise _Leave(self, status)
         if m[_CODE_WRITES] != writes:
-            before = len(self._made)
-            self._code_written(address, size)
-            return status or len(self._made) != before
+            before = len(self._here.made)
+            self._code_written(h, size)
+            return status or len(self._here.made) != before
         return status
 
-    def _code_written(self, address: int, size: int) -> None:
-        for at in {address, (address + size - 1) & self._mask}:
-            offset = self._p.memory.find(at)
-            if offset is not None:
-                self.memory_changed(offset - (size - 1 if at != address else 0), size)
+    def _code_written(self, h: Any, size: int) -> None:
+        """A slow store reached code: its bytes lie in one page or in two."""
+        first, last = h[_STORE_AT], h[_STORE_END]
+        if last == first + size - 1:
+            self.memory_changed(first, size)
+        else:
+            self.memory_changed(first, PAGE - (first & (PAGE - 1)))
+            self.memory_changed(last & -PAGE, (last & (PAGE - 1)) + 1)
 
     def _device_load(self, h: Any, n: int, address: int, size: int, kind: int) -> int:
         h[_BUDGET] = n
@@ -386,7 +523,7 @@ class PythonEngine:
         if status == LEAVE + Exit.FALLBACK:
             self._device = True
             try:
-                return self._p.bus.read(address, Access(size, self._hart_index))
+                return self._p.bus.read(h[_PHYS], Access(size, self._hart_index))
             except BusFault:
                 cause = CAUSE.STORE_FAULT if kind else CAUSE.LOAD_FAULT
                 self._trap(h, n, cause, address)
@@ -402,7 +539,7 @@ class PythonEngine:
         if status == LEAVE + Exit.FALLBACK:
             self._device = True
             try:
-                self._p.bus.write(address, value, Access(size, self._hart_index))
+                self._p.bus.write(h[_PHYS], value, Access(size, self._hart_index))
             except BusFault:
                 self._trap(h, n, CAUSE.STORE_FAULT, address)
             return 0
@@ -412,5 +549,5 @@ class PythonEngine:
         if status:
             raise _Leave(self, status)
         if self._m[_CODE_WRITES] != writes:
-            self._code_written(address, size)
+            self._code_written(h, size)
         return 0
