@@ -8,9 +8,10 @@ from typing import Final
 
 from otoriscv.board import memory_map as at
 from otoriscv.board.fdt import Node, Value, cells, to_blob
+from otoriscv.board.fdt_read import from_blob
 from otoriscv.devices.finisher import FINISHER_PASS, FINISHER_RESET
 
-__all__ = ["TreeConfig", "place_fdt", "virt_blob", "virt_tree"]
+__all__ = ["TreeConfig", "place_fdt", "virt_blob", "virt_tree", "with_chosen"]
 
 _MEIP, _SEIP, _MSIP, _MTIP = 11, 9, 3, 7  # interrupt numbers of the hart's own controller
 _FDT_ALIGN: Final = 2 << 20
@@ -67,6 +68,21 @@ def virt_tree(config: TreeConfig) -> Node:
 def virt_blob(config: TreeConfig) -> bytes:
     """`virt_tree` as a flattened blob."""
     return to_blob(virt_tree(config))
+
+
+def with_chosen(blob: bytes, config: TreeConfig) -> bytes:
+    """Another machine's tree with what *config* says about booting in its /chosen.
+
+    `FdtError` when it is damaged.
+    """
+    root, reservations, boot_cpu = from_blob(blob)
+    try:
+        chosen = root.find("/chosen")
+    except KeyError:
+        chosen = root.add("chosen")
+    wanted = _chosen(config).properties
+    chosen.properties = {"stdout-path": wanted.pop("stdout-path")} | chosen.properties | wanted
+    return to_blob(root, boot_cpu=boot_cpu, reservations=reservations)
 
 
 def place_fdt(

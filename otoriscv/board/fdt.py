@@ -111,12 +111,11 @@ def _encode(value: Value) -> bytes:
     return b"".join(s.encode("utf-8") + b"\0" for s in strings)
 
 
-def to_blob(root: Node, *, boot_cpu: int = 0) -> bytes:
-    """*root* as a blob: header, an empty reservation block, structure, strings."""
+def to_blob(root: Node, *, boot_cpu: int = 0, reservations: bytes = bytes(16)) -> bytes:
+    """*root* as a blob: header, memory reservation block (empty as it is), structure, strings."""
     writer = _Writer()
     writer.node(root)
     writer.finish()
-    reservations = bytes(16)
     structure_at = _HEADER.size + len(reservations)
     strings_at = structure_at + len(writer.structure)
     header = _HEADER.pack(

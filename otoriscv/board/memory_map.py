@@ -9,6 +9,9 @@ __all__ = [
     "BOOT_ROM",
     "CLINT",
     "FINISHER",
+    "FIRMWARE",
+    "FIRMWARE_RAM",
+    "LINUX_RAM_SIZE",
     "PLIC",
     "PLIC_NDEV",
     "RAM_BASE",
@@ -40,6 +43,9 @@ class Region:
 
 
 BOOT_ROM: Final = Region("boot ROM", 0x1000, 0xF000)
+#: The built-in firmware: its code at the end of the boot ROM, its variables behind it.
+FIRMWARE: Final = Region("firmware", 0xC000, 0x4000)
+FIRMWARE_RAM: Final = Region("firmware RAM", 0x1_0000, 0x1_0000)
 FINISHER: Final = Region("test", 0x10_0000, 0x1000)
 RTC: Final = Region("rtc", 0x10_1000, 0x1000, irq=11)
 CLINT: Final = Region("clint", 0x200_0000, 0x1_0000)
@@ -47,6 +53,8 @@ PLIC: Final = Region("plic", 0xC00_0000, 0x60_0000)
 UART: Final = Region("uart", 0x1000_0000, 0x100, irq=10)
 RAM_BASE: Final = 0x8000_0000
 RAM_SIZE: Final = 128 << 20
+#: Enough for a distribution's kernel and its unpacked initial RAM disk.
+LINUX_RAM_SIZE: Final = 512 << 20
 VIRTIO_COUNT: Final = 8
 
 #: Interrupt sources the PLIC has: 1 to 95.

@@ -9,16 +9,20 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from otoriscv.board import memory_map as at
+from otoriscv.board.boot import Bios, plan_boot, uses_builtin
 from otoriscv.board.bootrom import boot_rom
 from otoriscv.board.console import BufferConsole, Console
-from otoriscv.board.devicetree import TreeConfig, place_fdt, virt_blob
+from otoriscv.board.devicetree import TreeConfig, place_fdt, virt_blob, with_chosen
 from otoriscv.board.hub import Hub
-from otoriscv.board.loaders import Image, ImageError, SymbolTable, fit
+from otoriscv.board.loaders import Image, ImageError, SymbolTable
+from otoriscv.board.loaders.initrd import Initrd
 from otoriscv.board.machine import ClockKind, Machine, Mtime
+from otoriscv.board.sbi import firmware
 from otoriscv.core.bus import Device
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import LINE_SHIFT, LINE_WATCH, LINES, MACHINE, PAGE, UART_RING
 from otoriscv.devices.clint import Clint
+from otoriscv.devices.entropy import Entropy
 from otoriscv.devices.finisher import Finisher
 from otoriscv.devices.goldfish_rtc import GoldfishRtc
 from otoriscv.devices.htif import Htif
@@ -33,11 +37,17 @@ __all__ = ["VirtConfig", "VirtMachine"]
 _VIRTUAL_EPOCH_NS: Final = 1_704_067_200 * 10**9
 
 
+_SEED_SIZE: Final = 32  # QEMU's
+
+
 @dataclass(frozen=True, slots=True)
 class VirtConfig:
     """What varies between virt machines; the fields are `otoriscv boot`'s options."""
 
     image: Image | None = None
+    bios: Bios = "auto"
+    initrd: Initrd | None = None
+    dtb: bytes | None = None  # instead of the board's own device tree
     isa: Isa | None = None  # None: everything implemented, at the image's width
     ram: Sequence[tuple[int, int]] = ((at.RAM_BASE, at.RAM_SIZE),)
     rom: Sequence[tuple[int, int]] = ()
@@ -61,20 +71,29 @@ class VirtMachine(Machine):
 
     def __init__(self, config: VirtConfig, console: Console | None = None) -> None:
         self.config = config
-        self.image = config.image
         isa = config.isa
         if isa is None:
-            isa = Isa.full(64 if config.image is None else config.image.xlen)
+            known = [i for i in (config.image, config.bios) if isinstance(i, Image)]
+            isa = Isa.full(known[0].xlen if known else 64)
         # Machine mode is made of CSRs (privileged spec, chapter 2), whatever --isa leaves out.
         isa = replace(isa, extensions=isa.extensions | {"Zicsr"})
         boot = (at.BOOT_ROM.base, at.BOOT_ROM.size)
         own = [*config.ram, *config.rom]
-        has_rom = not any(b < boot[0] + boot[1] and boot[0] < b + s for b, s in own)
-        if config.image is not None:
-            self.image = fit(config.image, own)
+        self._builtin = uses_builtin(config.bios, config.image)
+        low_end = at.FIRMWARE_RAM.end if self._builtin else at.BOOT_ROM.end
+        has_rom = not any(b < low_end and boot[0] < b + s for b, s in own)
+        if self._builtin and not has_rom:
+            raise ValueError(
+                f"the built-in firmware lies at {boot[0]:#x}-{low_end - 1:#x}, where other memory "
+                "is asked for; --bios none leaves it out"
+            )
+        self._plan = plan_boot(
+            config.image, config.bios, config.initrd, isa.xlen, config.ram, config.rom
+        )
+        variables = [(at.FIRMWARE_RAM.base, at.FIRMWARE_RAM.size)] if self._builtin else []
         super().__init__(
             isa,
-            ram=config.ram,
+            ram=[*config.ram, *variables],
             rom=[*config.rom, boot] if has_rom else config.rom,
             harts=config.harts,
             engine=config.engine,
@@ -98,17 +117,25 @@ class VirtMachine(Machine):
         self.runner.reset()
 
     @property
+    def image(self) -> Image | None:
+        """The guest's program, at its place."""
+        return self._plan.image
+
+    @property
+    def supervised(self) -> bool:
+        """Whether firmware runs below the guest: then it is an operating system."""
+        return self._builtin or self._plan.firmware is not None
+
+    @property
     def symbols(self) -> SymbolTable:
-        """The image's symbols."""
-        return SymbolTable() if self.image is None else self.image.symbols
+        """The image's symbols, or the firmware's when there is no image."""
+        shown = self.image or self._plan.firmware
+        return SymbolTable() if shown is None else shown.symbols
 
     @property
     def entry(self) -> int:
-        """Where the guest's own code begins."""
-        config = self.config
-        if config.image is not None:
-            return config.image.entry
-        return (*config.ram, *config.rom)[0][0]
+        """Where the guest's own code begins, with firmware that a file holds."""
+        return self._plan.entry
 
     # -- parts
 
@@ -209,9 +236,12 @@ class VirtMachine(Machine):
         """Put another image in place of the first, and reset. `ImageError` when it does not fit."""
         if image.xlen != self.xlen:
             raise ImageError(f"{image.path}: is a {image.xlen}-bit program for rv{self.xlen}")
-        config = self.config
-        self.image = fit(image, [*config.ram, *config.rom])
-        self.config = replace(config, image=image)
+        config = replace(self.config, image=image)
+        if uses_builtin(config.bios, image) != self._builtin:
+            what = "needs" if self._builtin is False else "does without"
+            raise ImageError(f"{image.path}: {what} the built-in firmware, unlike the image before")
+        self._plan = plan_boot(image, config.bios, config.initrd, self.xlen, config.ram, config.rom)
+        self.config = config
         if not self._has_rom:
             for hart in self.harts:
                 hart.reset_vector = image.entry
@@ -219,35 +249,59 @@ class VirtMachine(Machine):
         self.reset()
 
     def _load(self) -> None:
-        """Put the image, the device tree and the boot ROM into cleared memory."""
-        config, image = self.config, self.image
-        if image is not None:
-            for segment in image.segments:
-                self.memory.write(segment.address, segment.data, rom=True)
-        tree = virt_blob(
-            TreeConfig(
-                isa=str(self.isa),
-                harts=len(self.harts),
-                ram=[(r.base, r.size) for r in self.memory.ranges() if not r.rom],
-                bootargs=config.append or None,
-            )
-        )
-        ram = [(r.base, r.size) for r in self.memory.ranges() if not r.rom]
-        place = place_fdt(len(tree), ram, image.used if image is not None else ())
-        rom = boot_rom(self.xlen, self.entry, place or 0) if self._has_rom else b""
+        """Put images, the device tree and the boot ROM into cleared memory."""
+        config, plan, write = self.config, self._plan, self.memory.write
+        for image in (plan.firmware, plan.image):
+            for segment in () if image is None else image.segments:
+                write(segment.address, segment.data, rom=True)
+        if config.initrd is not None and plan.initrd is not None:
+            write(plan.initrd[0], config.initrd.data)
+        entry = plan.entry
+        if self._builtin:
+            program = firmware(self.isa, len(self.harts))
+            write(program.base, program.code, rom=True)
+            entry = program.symbols["start"]
+        tree = self.device_tree()
+        place = place_fdt(len(tree), self._ram(), plan.used)
+        rom = self._boot_rom(entry, place or 0) if self._has_rom else b""
         if place is None and self._has_rom:
             place = at.BOOT_ROM.base + (len(rom) + PAGE - 1 & -PAGE)
-            rom = boot_rom(self.xlen, self.entry, place)
+            rom = self._boot_rom(entry, place)
         if rom:
-            self.memory.write(at.BOOT_ROM.base, rom, rom=True)
+            write(at.BOOT_ROM.base, rom, rom=True)
         if place is not None:
-            self.memory.write(place, tree, rom=True)
+            write(place, tree, rom=True)
         if not self._has_rom:
             for hart in self.harts:
                 hart.x[10], hart.x[11] = hart.index, place or 0
         if self.htif is not None:
             self.htif.reset()
             self._watch_word(self.htif.tohost)
+
+    def _boot_rom(self, entry: int, fdt: int) -> bytes:
+        return boot_rom(self.xlen, entry, fdt, next_address=self._plan.kernel)
+
+    def _ram(self) -> list[tuple[int, int]]:
+        """The guest's RAM, rounded up to whole pages."""
+        return [(base, size + -size % PAGE) for base, size in self.config.ram]
+
+    def device_tree(self) -> bytes:
+        """The device tree that the guest gets."""
+        config = self.config
+        seed = None
+        if self.supervised:
+            # The kernel's generator is ready at once, instead of after waiting for noise.
+            seed = Entropy("rng-seed", repeatable=self.clock.virtual).take(_SEED_SIZE)
+        tree = TreeConfig(
+            isa=str(self.isa),
+            harts=len(self.harts),
+            mmu="sv32" if self.xlen == 32 else "sv48",
+            ram=self._ram(),
+            bootargs=config.append or None,
+            initrd=self._plan.initrd,
+            rng_seed=seed,
+        )
+        return virt_blob(tree) if config.dtb is None else with_chosen(config.dtb, tree)
 
     def _watch_word(self, address: int) -> None:
         """Stores to the line of *address* set the machine's ``stop``."""

@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     if args.halt and args.gdb is None:
         raise UsageError("-S waits for a debugger: add -s or --gdb [HOST:]PORT")
     with Session(args, needs_image=True, stdio_taken=args.gdb == "stdio") as session:
+        if args.dumpdtb is not None:
+            return OK
         with session.signals():
             stop = _debugged(args, session) if args.gdb is not None else session.run()
         return session.finish(stop)

@@ -8,12 +8,16 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from otoriscv.board.boot import Bios
 from otoriscv.board.console import Console, NullConsole, open_console
+from otoriscv.board.fdt_read import FdtError, from_blob
 from otoriscv.board.loaders import Image, load_image
+from otoriscv.board.loaders.initrd import load_initrd
 from otoriscv.board.log import KINDS
-from otoriscv.board.memory_map import RAM_BASE, RAM_SIZE
+from otoriscv.board.memory_map import LINUX_RAM_SIZE, RAM_BASE, RAM_SIZE
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.cli.errors import UsageError
 from otoriscv.core.isa.strings import Isa
@@ -108,8 +112,20 @@ def _kinds(text: str) -> list[str]:
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
     """The image, the machine, its console and what ends a run."""
     add = parser.add_argument
-    add("image", metavar="IMAGE", nargs="?", help="ELF, Intel HEX or raw binary; .gz and .zst too")
+    add("image", metavar="IMAGE", nargs="?", help="ELF, Linux kernel, HEX or raw; .gz and .zst")
     add("--kernel", metavar="IMAGE", help="the image, QEMU's way")
+    system = parser.add_argument_group("an operating system")
+    add = system.add_argument
+    add(
+        "--bios",
+        metavar="WHAT",
+        default="auto",
+        help="builtin (SBI; default for Linux kernels), none, or a firmware FILE such as OpenSBI",
+    )
+    add("--initrd", metavar="FILE", help="initial RAM disk: cpio archive, any compression")
+    add("--append", metavar="STR", default="", help="the command line in the device tree")
+    add("--dtb", metavar="FILE", help="a device tree instead of the board's own")
+    add("--dumpdtb", metavar="FILE", help="write the device tree, and do not run")
     machine = parser.add_argument_group("machine")
     add = machine.add_argument
     add("--isa", metavar="ISA", help="for example rv32imac_zicsr; raw and HEX images need it")
@@ -118,7 +134,8 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
         metavar="[BASE:]SIZE",
         action="append",
         type=_range(RAM_BASE),
-        help="RAM, repeatable; MiB unless K, M or G follows (default 0x80000000:128M)",
+        help="RAM, repeatable; MiB unless K, M or G follows "
+        "(default 0x80000000:128M, 512M for a Linux kernel)",
     )
     add(
         "--rom",
@@ -130,7 +147,6 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--harts", metavar="N", type=_number(1, MAX_HARTS), default=1, help="how many harts")
     add("--engine", choices=["auto", *ENGINES], default="auto", help="what runs the guest")
-    add("--append", metavar="STR", default="", help="the command line in the device tree")
     add("--serial", metavar="WHERE", help="stdio (default), null, file:F, tcp:[HOST:]PORT or pty")
     add(
         "--clock",
@@ -233,6 +249,31 @@ def _image(args: argparse.Namespace, isa: Isa | None, base: int) -> Image | None
     return load_image(path, xlen=None if isa is None else isa.xlen, base=base)
 
 
+def _bios(args: argparse.Namespace, xlen: int | None, base: int) -> Bios:
+    kind: str = args.bios
+    if kind in ("auto", "builtin", "none"):
+        return kind  # type: ignore[return-value]  # one of the three literals
+    return load_image(kind, xlen=xlen, base=base)
+
+
+def _dtb(path: str) -> bytes:
+    try:
+        data = Path(path).read_bytes()
+        from_blob(data)
+    except OSError as error:
+        raise UsageError(f"--dtb {path}: {error.strerror}") from None
+    except FdtError as error:
+        raise UsageError(f"--dtb {path}: {error}") from None
+    return data
+
+
+def _dump_tree(machine: VirtMachine, path: str) -> None:
+    try:
+        Path(path).write_bytes(machine.device_tree())
+    except OSError as error:
+        raise UsageError(f"--dumpdtb {path}: {error.strerror}") from None
+
+
 def _restore(machine: VirtMachine, path: str) -> None:
     from otoriscv.board.snapshot import Snapshot, SnapshotError, restore
 
@@ -253,9 +294,13 @@ def make_machine(
 ) -> Setup:
     """The machine that the options describe. *stdio_taken*: stdin and stdout are a debugger's."""
     isa = Isa.parse(args.isa) if args.isa is not None else None
-    ram = args.ram or [(RAM_BASE, RAM_SIZE)]
-    image = _image(args, isa, ram[0][0])
-    if image is None and needs_image:
+    base = args.ram[0][0] if args.ram else RAM_BASE
+    image = _image(args, isa, base)
+    xlen = isa.xlen if isa is not None else None if image is None else image.xlen
+    bios = _bios(args, xlen, base)
+    linux = image is not None and image.kind == "linux"
+    ram = args.ram or [(RAM_BASE, LINUX_RAM_SIZE if linux else RAM_SIZE)]
+    if image is None and needs_image and not isinstance(bios, Image) and args.dumpdtb is None:
         raise UsageError("there is no image to boot: otoriscv boot IMAGE")
     serial = args.serial or ("null" if stdio_taken else "stdio")
     if serial == "stdio" and stdio_taken:
@@ -267,6 +312,9 @@ def make_machine(
         raise UsageError(f"--semihosting-dir {args.semihosting_dir}: there is no such directory")
     config = VirtConfig(
         image=image,
+        bios=bios,
+        initrd=None if args.initrd is None else load_initrd(args.initrd),
+        dtb=None if args.dtb is None else _dtb(args.dtb),
         isa=isa,
         ram=ram,
         rom=args.rom,
@@ -290,6 +338,8 @@ def make_machine(
         machine = VirtMachine(config, NullConsole())
     except (ValueError, MemoryError) as error:
         raise UsageError(str(error)) from None
+    if args.dumpdtb is not None:
+        _dump_tree(machine, args.dumpdtb)
     if args.restore is not None:
         _restore(machine, args.restore)
     console = open_console(serial, on_quit=on_quit, on_break=machine.hub.send_break, notice=note)

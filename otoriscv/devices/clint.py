@@ -21,10 +21,10 @@ from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.layout import HART
 from otoriscv.devices.protocols import Clock
 
-__all__ = ["CLINT_SIZE", "Clint"]
+__all__ = ["CLINT_SIZE", "MTIMECMP", "Clint"]
 
 CLINT_SIZE: Final = 0x1_0000
-_MTIMECMP: Final = 0x4000
+MTIMECMP: Final = 0x4000
 _MTIME: Final = 0xBFF8
 _MSIP_BIT: Final = 1 << 3
 _MTIP_BIT: Final = 1 << 7
@@ -65,9 +65,9 @@ class Clint:
     def read(self, offset: int, access: Access) -> int:
         """4- or 8-byte aligned reads; reserved offsets and absent harts read 0."""
         self._check(offset, access)
-        if offset < _MTIMECMP and access.size == 8:
+        if offset < MTIMECMP and access.size == 8:
             return self._msip(offset) | self._msip(offset + 4) << 32
-        if offset < _MTIMECMP:
+        if offset < MTIMECMP:
             return self._msip(offset)
         value = self._timer(offset & ~7)
         return value if access.size == 8 else value >> 8 * (offset & 4) & _LOW
@@ -75,7 +75,7 @@ class Clint:
     def write(self, offset: int, value: int, access: Access) -> None:
         """4- or 8-byte aligned writes; reserved offsets and absent harts ignore them."""
         self._check(offset, access)
-        if offset < _MTIMECMP:
+        if offset < MTIMECMP:
             self._set_msip(offset, value)
             if access.size == 8:
                 self._set_msip(offset + 4, value >> 32)
@@ -88,8 +88,8 @@ class Clint:
             self._clock.write(value)
             for index in range(len(self._harts)):
                 self._deadline(index)
-        elif register - _MTIMECMP >> 3 < len(self._harts):
-            index = register - _MTIMECMP >> 3
+        elif register - MTIMECMP >> 3 < len(self._harts):
+            index = register - MTIMECMP >> 3
             self._harts[index][_CMP] = value
             self._deadline(index)
 
@@ -111,7 +111,7 @@ class Clint:
     def _timer(self, register: int) -> int:
         if register == _MTIME:
             return self._clock.read() & _NEVER
-        index = register - _MTIMECMP >> 3
+        index = register - MTIMECMP >> 3
         return int(self._harts[index][_CMP]) if index < len(self._harts) else 0
 
     def _deadline(self, index: int) -> None:

@@ -38,7 +38,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A loaded image. *kind* is elf, hex or raw."""
+    """A loaded image. *kind* is elf, hex, raw or linux; a linux one has still to be `moved`."""
 
     path: str
     kind: str
@@ -51,6 +51,11 @@ class Image:
     def used(self) -> list[tuple[int, int]]:
         """(base, size) of everything it occupies, zeroed parts too."""
         return [(s.address, s.size) for s in self.segments]
+
+    def moved(self, offset: int) -> Image:
+        """The same *offset* bytes higher; its symbols are virtual addresses and stay."""
+        segments = tuple(replace(s, address=s.address + offset) for s in self.segments)
+        return replace(self, entry=self.entry + offset, segments=segments)
 
 
 def check_overlaps(segments: Sequence[Segment]) -> None:

@@ -11,6 +11,13 @@ from otoriscv.board.loaders.compressed import decompress
 from otoriscv.board.loaders.elf import ELF_MAGIC, load_elf
 from otoriscv.board.loaders.ihex import load_hex, looks_like_hex
 from otoriscv.board.loaders.image import Image, ImageError
+from otoriscv.board.loaders.linux import (
+    foreign_kernel,
+    is_linux,
+    linux_from_elf,
+    load_linux,
+    unpack_zboot,
+)
 from otoriscv.board.loaders.raw import load_raw
 from otoriscv.board.memory_map import RAM_BASE
 
@@ -32,7 +39,7 @@ def load_image(
     base: int = RAM_BASE,
     limit: int = _LIMIT,
 ) -> Image:
-    """Load an ELF, Intel HEX or raw file, perhaps inside .gz or .zst.
+    """Load an ELF, Linux kernel, Intel HEX or raw file, perhaps inside .gz or .zst.
 
     *xlen* is what ``--isa`` asks for: needed for HEX and raw files, checked against an ELF's
     class. *base* is where a raw binary goes. Files of more than *limit* bytes are refused.
@@ -54,14 +61,19 @@ def _load(data: bytes, name: str, xlen: int | None, base: int, limit: int) -> Im
         name_inside = name
     if not data:
         raise ImageError("is empty")
+    data = unpack_zboot(data, limit) or data
+    if is_linux(data):
+        return load_linux(data, name, xlen)
     if data.startswith(ELF_MAGIC):
-        image = load_elf(data, name)
+        image = linux_from_elf(load_elf(data, name))
         if xlen not in (None, image.xlen):
             raise ImageError(f"is a {image.xlen}-bit program, but --isa says rv{xlen}")
         return image
     for magic, reason in _REFUSED:
         if data.startswith(magic) and (magic != b"S0" or data[2:10].isalnum()):
             raise ImageError(reason)
+    if (machine := foreign_kernel(data)) is not None:
+        raise ImageError(f"is a kernel for {machine}, not RISC-V")
     is_hex = looks_like_hex(data) or name_inside.lower().endswith(_HEX_SUFFIXES)
     if xlen is None:
         what = "an Intel HEX file does" if is_hex else "a raw binary (it is no ELF) does"
