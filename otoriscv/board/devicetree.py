@@ -9,6 +9,7 @@ from typing import Final
 from otoriscv.board import memory_map as at
 from otoriscv.board.fdt import Node, Value, cells, to_blob
 from otoriscv.board.fdt_read import from_blob
+from otoriscv.core.isa.zicbo import BLOCK
 from otoriscv.devices.finisher import FINISHER_PASS, FINISHER_RESET
 
 __all__ = ["TreeConfig", "place_fdt", "virt_blob", "virt_tree", "with_chosen"]
@@ -135,6 +136,9 @@ def _cpus(config: TreeConfig, cpu: list[int], intc: list[int]) -> Node:
             "mmu-type": f"riscv,{config.mmu or 'none'}",
             "phandle": cpu[i],
         }
+        for letter in "mz":
+            if f"_zicbo{letter}" in config.isa:
+                properties[f"riscv,cbo{letter}-block-size"] = BLOCK
         node = cpus.add(f"cpu@{i:x}", properties)
         controller: dict[str, Value] = {
             "#interrupt-cells": 1,

@@ -1,7 +1,7 @@
 """Assembles the built-in firmware for a machine.
 
 Two additions to the assembler's language: ``{name}`` is a constant, and a line that begins with
-``?word`` is there only where *word* applies (rv32, rv64; sstc or mtime: which timer there is).
+``?word`` is there only where *word* applies (rv32, rv64; sstc or mtime: which timer; zifencei).
 ``lx`` and ``sx`` load and store a register.
 """
 
@@ -55,6 +55,7 @@ def firmware(isa: Isa, harts: int) -> Program:
 @lru_cache(8)
 def _assemble(isa: Isa, harts: int) -> Program:
     flags = {f"rv{isa.xlen}", "sstc" if "Sstc" in isa.extensions else "mtime"}
+    flags |= {"zifencei"} & {name.lower() for name in isa.extensions}
     source = "\n".join(_read(name) for name in _PARTS)
     text = "\n".join(_preprocess(line, flags) for line in source.splitlines())
     text = re.sub(r"\b([ls])x\b", r"\1d" if isa.xlen == 64 else r"\1w", text)

@@ -1,5 +1,6 @@
-# Hart state management. States: 0 STARTED, 1 STOPPED, 2 START_PENDING, 4 SUSPENDED, and 16 for one
-# that somebody is about to start. The last three are the specification's START_PENDING or as said.
+# Hart state management. `status` is the specification's state with bit 0 inverted, so that memory
+# of zeros says STOPPED: 1 STARTED, 0 STOPPED, 3 START_PENDING, 5 SUSPENDED; and 17 while somebody is
+# about to start it, which others see as START_PENDING.
 
 hsm:
     beqz a6, hart_start
@@ -26,15 +27,14 @@ hart_start:
     bnez t1, invalid_address
     addi t1, t0, {o_status}
 1:  lr.w t2, (t1)
-    li   t3, 1
-    bne  t2, t3, already_available
-    li   t2, 16
+    bnez t2, already_available
+    li   t2, 17
     sc.w t3, t2, (t1)
     bnez t3, 1b
     sx   a1, {o_start}(t0)
     sx   a2, {o_opaque}(t0)
     fence
-    li   t2, 2
+    li   t2, 3
     sw   t2, 0(t1)
     slli t0, a0, 2
     li   t1, {clint}
@@ -44,14 +44,16 @@ hart_start:
     j    success
 
 hart_stop:
-    li   t0, 1
-    sw   t0, {o_status}(sp)
+    sw   zero, {o_status}(sp)
     csrw mscratch, sp               # the registers that it had are lost
-    j    park
+    li   t0, 8                      # MSIE
+    csrw mie, t0
+    j    wait_for_start
 
 hart_status:
     jal  ra, find_hart
     lw   a1, {o_status}(t0)
+    xori a1, a1, 1
     li   t0, 16
     bne  a1, t0, 1f
     li   a1, 2
@@ -66,7 +68,7 @@ hart_suspend:
     bne  s0, t0, invalid_parameter
     andi t0, a1, 1
     bnez t0, invalid_address
-1:  li   t0, 4
+1:  li   t0, 5
     sw   t0, {o_status}(sp)
 2:  wfi
     jal  ra, serve
@@ -81,7 +83,8 @@ hart_suspend:
     j    2b
 3:  andi t0, t0, 0x222
     beqz t0, 2b
-    sw   zero, {o_status}(sp)
+    li   t0, 1
+    sw   t0, {o_status}(sp)
     beqz s0, success
     mv   t0, a1
     csrr a0, mhartid

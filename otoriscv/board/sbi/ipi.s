@@ -52,7 +52,8 @@ request_each:                       # t0 hart, t1 its variables
     beqz t2, 4f
 2:  lw   t2, {o_status}(t1)
     andi t2, t2, 0x13
-    bnez t2, 4f                     # it does not run: nothing to do
+    li   t3, 1
+    bne  t2, t3, 4f                 # neither STARTED nor SUSPENDED: nothing to do
     addi t3, t1, {o_pending}
     amoor.w zero, s0, (t3)
     li   t2, 1
@@ -73,6 +74,7 @@ request_each:                       # t0 hart, t1 its variables
     mv   s1, ra
     li   t0, 8
     csrrw s0, mie, t0               # only requests end the wfi
+    li   t0, 1
     sw   t0, {o_waiting}(sp)
     li   t5, {variables}
 5:  lw   t6, {o_asked}(t5)
@@ -105,7 +107,7 @@ serve:
     csrsi mip, 2                    # SSIP
 1:  andi t1, t0, 2
     beqz t1, 2f
-    fence.i
+?zifencei fence.i
 2:  andi t1, t0, 4
     beqz t1, 3f
     sfence.vma

@@ -34,24 +34,20 @@ menvcfg_done:
     csrw scounteren, t0
     li   t0, 8                      # MSIE
     csrw mie, t0
-    bnez a0, parked                 # hart 0 boots, the others wait to be started
-    sw   zero, {o_status}(sp)
+    bnez a0, wait_for_start         # hart 0 boots, the others wait to be started
+    li   t0, 1                      # STARTED
+    sw   t0, {o_status}(sp)
     lx   t0, {next_address}(a2)
     j    enter_supervisor
 
-parked:
-    li   t0, 1                      # STOPPED
-    sw   t0, {o_status}(sp)
-park:
-    li   t0, 8
-    csrw mie, t0
 wait_for_start:
     wfi
     jal  ra, serve
     lw   t0, {o_status}(sp)
-    li   t1, 2                      # START_PENDING
+    li   t1, 3                      # START_PENDING
     bne  t0, t1, wait_for_start
-    sw   zero, {o_status}(sp)
+    li   t0, 1
+    sw   t0, {o_status}(sp)
     lx   t0, {o_start}(sp)
     lx   a1, {o_opaque}(sp)
     csrr a0, mhartid
