@@ -1,9 +1,9 @@
-"""``--expect`` and ``--fail-on``: patterns matched against the console, byte by byte."""
+"""``--expect``, ``--send`` and ``--fail-on``: a talk with the guest, byte by byte."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 __all__ = ["Expecter"]
@@ -18,6 +18,10 @@ class Expecter:
     byte that completes the last. *fail_on* ends the run: *failed* is called with the line in which
     it was found, at that line's end. Expressions see one line at a time, or the last 4096 bytes
     when one of them mentions a newline. ValueError for a bad expression.
+
+    *sends* has what to type once so many expressions were found (`begin`: with none of them), and
+    *send* types it. When something is typed behind the last one, the run goes on to its own end:
+    *matched* is not called.
     """
 
     def __init__(
@@ -27,12 +31,16 @@ class Expecter:
         *,
         matched: Callable[[], None],
         failed: Callable[[str], None],
+        sends: Mapping[int, bytes] | None = None,
+        send: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         self._expect = [_compile("--expect", text) for text in expect]
         self._fail_on = None if fail_on is None else _compile("--fail-on", fail_on)
         self._lines = not any("\\n" in text for text in (*expect, fail_on or ""))
         self._matched = matched
         self._failed = failed
+        self._sends = sends or {}
+        self._send = send
         self._done = 0  # how many of `expect` were found
         self._seen = bytearray()  # what the next expression may match
         self._line = bytearray()
@@ -49,6 +57,15 @@ class Expecter:
     def failure(self) -> str | None:
         """The line so far in which `fail_on` was found."""
         return self._line.decode(errors="replace").strip() if self._failing else None
+
+    def begin(self) -> None:
+        """The run begins: type what waits for nothing."""
+        self._type()
+
+    def _type(self) -> None:
+        data = self._sends.get(self._done)
+        if data is not None:
+            self._send(data)
 
     def feed(self, data: bytes) -> None:
         """The guest printed *data*."""
@@ -76,7 +93,8 @@ class Expecter:
             if found is not None:
                 del self._seen[: max(found.end(), 1)]
                 self._done += 1
-                if self._done == len(self._expect):
+                self._type()
+                if self._done == len(self._expect) and self._done not in self._sends:
                     self._matched()
         if end and not self._failing:
             self._line.clear()

@@ -26,6 +26,7 @@ class Hub:
         self.record: list[tuple[int, bytes]] = []
         self._instant = instant
         self._pending = bytearray()
+        self._typed = bytearray()
         self._breaks = 0
         self._direct = False  # the guest reads through semihosting or HTIF, not the UART
 
@@ -48,7 +49,8 @@ class Hub:
 
     def pump(self) -> None:
         """Take what has arrived and offer it to the guest."""
-        data = self.console.read(1 << 16)
+        data = bytes(self._typed) + self.console.read(1 << 16)
+        self._typed.clear()
         if data:
             self.record.append((self._instant(), data))
             self._pending += data
@@ -62,6 +64,10 @@ class Hub:
                 room = uart.room()
                 uart.receive(bytes(self._pending[:room]))
                 del self._pending[:room]
+
+    def type(self, data: bytes) -> None:
+        """Give the guest *data* to read, at the next `pump`. On the machine's thread."""
+        self._typed += data
 
     def send_break(self) -> None:
         """Send the guest a break, at the next `pump`. From any thread."""
@@ -92,12 +98,12 @@ class Hub:
     @property
     def open(self) -> bool:
         """Whether input can still come."""
-        return not self.console.eof
+        return bool(self._typed) or not self.console.eof
 
     @property
     def ready(self) -> bool:
-        """Whether `take` would not say None."""
-        return bool(self._pending) or self.console.eof
+        """Whether `take` would not say None, after a `pump`."""
+        return bool(self._pending or self._typed) or self.console.eof
 
 
 class Replay:

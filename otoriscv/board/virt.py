@@ -132,6 +132,15 @@ class VirtMachine(Machine):
         shown = self.image or self._plan.firmware
         return SymbolTable() if shown is None else shown.symbols
 
+    def where(self, address: int) -> str:
+        """The name of *address* (``name+0x12``), in the firmware's code too; "" without one."""
+        if self._builtin and at.FIRMWARE.base <= address < at.FIRMWARE.end:
+            labels = firmware(self.isa, len(self.harts)).symbols
+            near = max((a, name) for name, a in labels.items() if a <= address)
+            return f"firmware {near[1]}+{address - near[0]:#x}"
+        name = self.symbols.describe(address)
+        return "" if name.startswith("0x") else name
+
     @property
     def entry(self) -> int:
         """Where the guest's own code begins, with firmware that a file holds."""

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from otoriscv.board.console import Console, NullConsole, open_console
 from otoriscv.board.fdt_read import FdtError, from_blob
 from otoriscv.board.loaders import Image, load_image
 from otoriscv.board.loaders.initrd import load_initrd
+from otoriscv.board.loaders.symbol_file import load_symbols
 from otoriscv.board.log import KINDS
 from otoriscv.board.memory_map import LINUX_RAM_SIZE, RAM_BASE, RAM_SIZE
 from otoriscv.board.virt import VirtConfig, VirtMachine
@@ -101,6 +102,20 @@ def _seconds(text: str) -> float:
     return value
 
 
+class _Scripted(argparse.Action):
+    """Appends (option, text) to one list, so that the options' order is kept."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option: str | None = None,
+    ) -> None:
+        script = [*getattr(namespace, self.dest), (option, values)]
+        setattr(namespace, self.dest, script)
+
+
 def _kinds(text: str) -> list[str]:
     kinds = [word for word in text.split(",") if word]
     bad = [word for word in kinds if word not in KINDS]
@@ -124,6 +139,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--initrd", metavar="FILE", help="initial RAM disk: cpio archive, any compression")
     add("--append", metavar="STR", default="", help="the command line in the device tree")
+    add("--symbols", metavar="FILE", help="names for reports: an ELF (vmlinux) or a System.map")
     add("--dtb", metavar="FILE", help="a device tree instead of the board's own")
     add("--dumpdtb", metavar="FILE", help="write the device tree, and do not run")
     machine = parser.add_argument_group("machine")
@@ -179,15 +195,24 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--expect",
         metavar="RE",
-        action="append",
+        dest="script",
+        action=_Scripted,
         default=[],
         help="succeed when the console has shown this; repeatable, in order",
+    )
+    add(
+        "--send",
+        metavar="TEXT",
+        dest="script",
+        action=_Scripted,
+        help="type this after the --expect before it; \\n, \\t, \\x03 ... as in C",
     )
     add("--fail-on", metavar="RE", help="fail when a console line matches")
     reports = parser.add_argument_group("reports")
     add = reports.add_argument
     add("--stats", action="store_true", help="instructions, seconds, MIPS ... on stderr")
     add("--stats-json", metavar="FILE", help="the same as JSON")
+    add("--transcript", metavar="FILE", help="write all that the guest prints to this file too")
     add("--log", metavar="KINDS", type=_kinds, help=f"some of {','.join(KINDS)}")
     add("--log-file", metavar="F", help="where the log goes (default stderr)")
     add("--log-range", metavar="A-B", help="log only these addresses; symbols work too")
@@ -246,7 +271,8 @@ def _image(args: argparse.Namespace, isa: Isa | None, base: int) -> Image | None
     path = args.kernel if args.image is None else args.image
     if path is None:
         return None
-    return load_image(path, xlen=None if isa is None else isa.xlen, base=base)
+    image = load_image(path, xlen=None if isa is None else isa.xlen, base=base)
+    return image if args.symbols is None else replace(image, symbols=load_symbols(args.symbols))
 
 
 def _bios(args: argparse.Namespace, xlen: int | None, base: int) -> Bios:

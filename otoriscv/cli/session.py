@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -19,8 +20,11 @@ from otoriscv.board.expect import Expecter
 from otoriscv.board.log import Log, parse_range
 from otoriscv.board.statistics import gather, lines
 from otoriscv.board.stops import Stop, StopReason
+from otoriscv.board.transcript import LastLine, PanicWatch
 from otoriscv.cli.errors import FAILED, INTERRUPTED, LIMIT, OK, PIPE, TERMINATED, UsageError
 from otoriscv.cli.options import Setup, make_machine, note
+from otoriscv.cli.progress import Progress
+from otoriscv.cli.text import unescape
 from otoriscv.core.layout import MACHINE
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ __all__ = ["Session"]
 
 _MAX_CODE: Final = 255
 _PIPE_SECONDS: Final = 0.02
+_MODES: Final = {0: "U", 1: "S", 3: "M"}
 _MET: Final = "expectation met"
 
 
@@ -50,6 +55,9 @@ class Session:
         self.machine: VirtMachine = self._setup.machine
         self._console = self._setup.console
         self._expecter: Expecter | None = None
+        self._panic = PanicWatch(lambda line: self.machine.end(FAILED, self._panicked))
+        supervised = self._setup.machine.supervised
+        self._last_line = LastLine(self._panic.see if supervised else lambda line: None)
         self._log_file: TextIO | None = None
         self._timer: threading.Timer | None = None
         self._exit = contextlib.ExitStack()
@@ -87,16 +95,15 @@ class Session:
                 name = getattr(args, option)
                 if machine.symbols.get(name) is None:
                     raise UsageError(f"--signature: the image has no symbol {name} (--{option})")
+        machine.hub.listeners.append(self._last_line.feed)
+        if args.transcript is not None:
+            self._open_transcript(args.transcript)
         try:
-            if args.expect or args.fail_on is not None:
-                self._expecter = Expecter(
-                    args.expect,
-                    args.fail_on,
-                    matched=lambda: machine.end(OK, _MET),
-                    failed=lambda line: machine.end(FAILED, f"--fail-on matched: {line}"),
-                )
+            if args.script or args.fail_on is not None:
+                self._expecter = self._make_expecter()
                 machine.hub.listeners.append(self._expecter.feed)
                 machine.m[MACHINE["uart_fast"]] = 0  # each byte at its own instruction
+                self._expecter.begin()
             if args.log:
                 within = parse_range(args.log_range, machine) if args.log_range else (0, 2**64 - 1)
                 self._log_file = self._open_log(args.log_file)
@@ -109,6 +116,36 @@ class Session:
             machine.instruction_limit = machine.retired + args.max_instructions
         if args.timeout is not None:
             machine.time_limit = machine.clock.after(int(args.timeout * 1e9))
+
+    def _make_expecter(self) -> Expecter:
+        args, machine = self._args, self.machine
+        patterns: list[str] = []
+        sends: dict[int, bytes] = {}
+        for option, text in args.script:
+            if option == "--expect":
+                patterns.append(text)
+            else:
+                sends[len(patterns)] = sends.get(len(patterns), b"") + unescape(text)
+        return Expecter(
+            patterns,
+            args.fail_on,
+            matched=lambda: machine.end(OK, _MET),
+            failed=lambda line: machine.end(FAILED, f"--fail-on matched: {line}"),
+            sends=sends,
+            send=machine.hub.type,
+        )
+
+    def _open_transcript(self, path: str) -> None:
+        try:
+            file = open(path, "wb", buffering=0)  # noqa: SIM115 - closed by the exit stack
+        except OSError as error:
+            raise UsageError(f"--transcript {path}: {error.strerror}") from None
+        self._exit.enter_context(file)
+
+        def write(data: bytes) -> None:
+            file.write(data)
+
+        self.machine.hub.listeners.append(write)
 
     @staticmethod
     def _open_log(path: str | None) -> TextIO:
@@ -166,10 +203,17 @@ class Session:
         """Run the guest to its end; resets go on."""
         machine = self.machine
         machine.on_flush.append(self._check_console)
+        if not self._console.interactive:
+            progress = Progress(self._state)
+            machine.on_flush.append(progress.tick)
+            machine.hub.listeners.insert(0, lambda data: progress.quiet())
         self._await_input()
         while True:
             stop = machine.run()
             if stop.reason is StopReason.RESET:
+                if self._panic.line is not None:
+                    ended, what = StopReason.ENDED, self._panicked
+                    return replace(stop, reason=ended, code=FAILED, message=what)
                 machine.reset()
                 self.reset()
             elif stop.reason is not StopReason.REQUEST:
@@ -196,6 +240,8 @@ class Session:
             missed = expecter.failure is not None or expecter.unmet is not None
             if missed:
                 return FAILED
+        if self._panic.line is not None:
+            return FAILED
         if stop.reason in (StopReason.EXIT, StopReason.ENDED):
             return min(stop.code & 0xFFFF_FFFF, _MAX_CODE)
         return LIMIT if stop.reason is StopReason.TIMEOUT else FAILED
@@ -234,17 +280,41 @@ class Session:
         if stop.reason is StopReason.CRASH:
             report = crash_report(self.machine, stop, seconds=seconds, repeatable=self.repeatable)
             sys.stderr.write(f"otoriscv: {report}")
-        elif stop.reason in (StopReason.TIMEOUT, StopReason.IDLE):
-            note(f"{stop.message} at {stop.pc:#x} {self._where(stop.pc)}".rstrip())
+        elif stop.reason in (StopReason.TIMEOUT, StopReason.IDLE) or (
+            stop.reason is StopReason.ENDED and stop.code == LIMIT
+        ):
+            note(f"{stop.message} {self._place(stop)}")
         elif stop.reason is StopReason.ENDED and not ended_well and stop.code != PIPE:
             if self.signalled is None:
                 note(stop.message)
         elif stop.reason is StopReason.EXIT and stop.code & 0xFFFF_FFFF > _MAX_CODE:
             note(f"warning: the guest's exit code {stop.code} became {_MAX_CODE}")
 
-    def _where(self, pc: int) -> str:
-        name = self.machine.symbols.describe(pc)
-        return "" if name.startswith("0x") else f"({name})"
+    def _place(self, stop: Stop) -> str:
+        """Where the guest is: pc, symbol, hart and mode, and what it printed last."""
+        machine, pc = self.machine, stop.pc
+        name = machine.where(pc)
+        mode = _MODES[machine.harts[stop.hart].priv]
+        many = f"hart {stop.hart}, " if len(machine.harts) > 1 else ""
+        last = self._last_line.text
+        said = f"; its last line: {last!r}" if last else "; it has printed nothing"
+        return f"at {pc:#x}{f' ({name})' if name else ''}, {many}{mode}-mode{said}"
+
+    @property
+    def _panicked(self) -> str:
+        return f"the guest panicked: {self._panic.line}"
+
+    def _state(self) -> str:
+        """For the progress line."""
+        machine = self.machine
+        hart = machine.harts[machine.runner.current]
+        name = machine.where(hart.pc) or f"{hart.pc:#x}"
+        seconds = time.perf_counter() - self._began
+        millions = machine.retired / 1e6
+        return (
+            f"otoriscv: {seconds:.0f} s, {millions:.0f} M instructions, nothing printed lately, "
+            f"at {name} in {_MODES[hart.priv]}-mode"
+        )
 
     def _write_signature(self) -> None:
         args, symbols, memory = self._args, self.machine.symbols, self.machine.memory
