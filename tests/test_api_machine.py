@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -423,3 +423,29 @@ def test_ctrl_c() -> None:
         with pytest.raises(KeyboardInterrupt):
             m.run()
         assert m.run(count=5).reason is StopReason.STEPS
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda m: m.run(count=-1), "-1 instructions"),
+        (lambda m: m.run(timeout=-0.5), "-0.5 seconds"),
+        (lambda m: m.step(0), "0 instructions"),
+        (lambda m: m.after(-1, print), "in the past"),
+        (lambda m: Machine(clock="sun"), "clock 'sun'"),  # type: ignore[arg-type]
+        (lambda m: Machine(misaligned="maybe"), "misaligned 'maybe'"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_arguments(m: Machine, use: Callable[[Any], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        use(m)
+    assert m.run(count=3).reason is StopReason.STEPS
+
+
+def test_a_closed_machine_says_so() -> None:
+    machine = Machine()
+    machine.close()
+    machine.close()
+    for use in (lambda: machine.run(count=1), machine.step, lambda: machine.expect("x")):
+        with pytest.raises(RuntimeError, match="the machine is closed"):
+            use()

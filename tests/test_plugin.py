@@ -142,6 +142,30 @@ def test_gdb(suite: pytest.Pytester) -> None:
     run(suite).assert_outcomes(passed=3)
 
 
+@needs_gdb
+def test_gdb_leaves_the_machine_halted(suite: pytest.Pytester) -> None:
+    """gdb detaches when it is ended, which lets the machine run: the next test must not see it."""
+    pytest.importorskip("pygdbmi")
+    suite.makepyfile(
+        """
+        import pytest
+        @pytest.mark.otoriscv("c.elf")
+        @pytest.mark.parametrize("n", range(3))
+        def test_gdb(machine, gdb, n):
+            assert machine.retired == 0
+            gdb.breakpoint("inner")
+            gdb.go()
+
+        @pytest.mark.otoriscv("c.elf")
+        def test_later(machine):
+            assert machine.retired == 0
+            assert machine.run(count=10).reason.value == "steps"
+            assert machine.retired == 10
+        """
+    )
+    run(suite).assert_outcomes(passed=4)
+
+
 def test_without_gdb(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTORISCV_GDB", "/nowhere/gdb")
     suite.makepyfile("def test_it(gdb): pass")

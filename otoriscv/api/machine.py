@@ -25,9 +25,9 @@ from otoriscv.core.layout import HART, MACHINE
 from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
+    from otoriscv.api.debugger import MachineServer
     from otoriscv.board.snapshot import Snapshot
     from otoriscv.core.hart import Hart
-    from otoriscv.gdbstub.server import GdbServer
 
 __all__ = ["ExpectError", "HartView", "Machine"]
 
@@ -70,7 +70,10 @@ class HartView:
         return self._hart.waiting
 
     def step(self, count: int = 1) -> Stop:
-        """Execute *count* instructions (or traps) of this hart only."""
+        """Execute *count* instructions (or traps) of this hart only; ValueError below one."""
+        if count < 1:
+            raise ValueError(f"{count} instructions cannot be executed")
+        self._machine.check_open()
         stop = self._machine.board.step(self.index)
         for _ in range(count - 1):
             if stop.reason is not StopReason.STEPS:
@@ -140,6 +143,10 @@ class Machine:
         jit_workers: int | None = None,
         code_cache: bool | None = None,
     ) -> None:
+        if clock not in ("virtual", "host"):
+            raise ValueError(f"clock {clock!r} is neither 'virtual' nor 'host'")
+        if misaligned not in ("emulate", "trap"):
+            raise ValueError(f"misaligned {misaligned!r} is neither 'emulate' nor 'trap'")
         parsed = Isa.parse(isa) if isinstance(isa, str) else isa
         ranges = ((RAM_BASE, ram),) if isinstance(ram, int) else tuple(ram)
         if image is not None and not isinstance(image, Image):
@@ -169,6 +176,7 @@ class Machine:
         self.harts = [HartView(self, hart) for hart in self.board.harts]
         self.regs = self.harts[0].regs
         self._seen = 0  # console output that `expect` has passed
+        self._closed = False
 
     def __enter__(self) -> Machine:
         return self
@@ -182,8 +190,14 @@ class Machine:
         return f"<Machine {self.board.isa}, {what}, {self.harts[0]}>"
 
     def close(self) -> None:
-        """Free the machine; it cannot be used afterwards."""
+        """Free the machine; it cannot be run afterwards. Harmless twice."""
+        self._closed = True
         self.board.close()
+
+    def check_open(self) -> None:
+        """RuntimeError when the machine was closed."""
+        if self._closed:
+            raise RuntimeError("the machine is closed")
 
     def load(self, image: str | os.PathLike[str] | Image) -> None:
         """Replace the image and reset. `ImageError` when it does not fit."""
@@ -237,8 +251,11 @@ class Machine:
             the guest's code, CRASH, IDLE (it waits for input, or nothing), REQUEST (`stop`).
 
         What a hook or a device raises comes out of here; so does KeyboardInterrupt. The machine is
-        then halted at that instruction and can be run again.
+        then halted at that instruction and can be run again. ValueError for a negative *count* or
+        *timeout*, KeyError for an unknown symbol.
         """
+        if count is not None and count < 0:
+            raise ValueError(f"{count} instructions cannot be executed")
         reached: list[int] = []
 
         def here(hart: Hart) -> None:
@@ -266,6 +283,7 @@ class Machine:
 
     def _run(self, count: int | None) -> Stop:
         """Run, through resets."""
+        self.check_open()
         board = self.board
         while True:
             before = board.retired
@@ -280,6 +298,8 @@ class Machine:
     def _limits(self, timeout: float | None) -> Iterator[None]:
         board = self.board
         if timeout is not None:
+            if timeout < 0:
+                raise ValueError(f"a timeout of {timeout} seconds")
             board.time_limit = board.clock.after(round(timeout * 1e9))
         try:
             yield
@@ -310,7 +330,9 @@ class Machine:
         self.board.request_stop()
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call *callback* once, after *seconds* of guest time."""
+        """Call *callback* once, after *seconds* of guest time; ValueError for negative ones."""
+        if seconds < 0:
+            raise ValueError(f"{seconds} seconds are in the past")
         self.board.schedule(round(seconds * 1e9), callback)
 
     # -- console
@@ -338,6 +360,7 @@ class Machine:
         completes the match. `ExpectError` (an AssertionError) when that does not happen within
         *timeout* seconds of guest time.
         """
+        __tracebackhide__ = True  # pytest shows the line of the test
         wanted = re.compile(pattern)
         found = self._search(wanted)
         if found is not None:
@@ -491,11 +514,21 @@ class Machine:
         self._console.read(1 << 30)
         self._seen = len(self._console.output)
 
-    def gdb_server(self, port: int = 0, host: str = "127.0.0.1") -> GdbServer:
-        """Let debuggers in, while nobody else runs the machine; ``close()`` ends that."""
-        from otoriscv.board.target import BoardTarget
-        from otoriscv.gdbstub.server import GdbServer
+    def gdb_server(self, port: int = 0, host: str = "127.0.0.1") -> MachineServer:
+        """Let debuggers in, while nobody else runs the machine; ``close()`` ends that.
 
-        server = GdbServer(BoardTarget(self.board), host, port)
+        Its ``address`` is where it listens, ``(host, port)``; port 0 picks a free one.
+
+        Examples
+        --------
+        >>> from contextlib import closing
+        >>> from otoriscv import Machine
+        >>> m = Machine()
+        >>> with closing(m.gdb_server()) as server:
+        ...     command = f"target remote localhost:{server.address[1]}"
+        """
+        from otoriscv.api.debugger import MachineServer
+
+        server = MachineServer(self.board, host, port)
         server.start()
         return server
