@@ -110,7 +110,7 @@ class EngineBox:
         if clint:
             self.bus.map(CLINT, 0x1_0000, Clint([self.q], _Mtime(self), lambda hart: None))
             self.m[MACHINE["clint_base"]] = CLINT if clint == "native" else 0
-        self.breakpoints = Breakpoints(self.m, self.memory, self._breakpoint_changed)
+        self.breakpoints = Breakpoints(self.m, self._breakpoint_changed)
         self.watchpoints = Watchpoints(self.m, self._watchpoints_changed)
         self.stepper = PythonEngine(self)
         self.main_engine: Engine = self.stepper

@@ -249,6 +249,7 @@ def test_the_second_run_finds_its_regions_on_disk() -> None:
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
     guest = Guest(32)
     guest.finish(100_000)
+    compiled = guest.engine.statistics["compiled"]
     guest.machine.close()
     files = list((tmp_path / "cache").glob("region-*"))
     assert files
@@ -258,8 +259,7 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
         file.write_bytes(data)
     guest = Guest(32)
     guest.finish(100_000)
-    assert guest.engine.statistics["cached"] == 0
-    assert guest.engine.statistics["compiled"] > 0
+    assert guest.engine.statistics["compiled"] == compiled > 0
     guest.machine.close()
 
 

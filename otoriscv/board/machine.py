@@ -118,7 +118,7 @@ class Machine:
         )
         self.clock.start()
         self.events = Scheduler()
-        self.breakpoints = Breakpoints(m, self.memory, self._breakpoint_changed)
+        self.breakpoints = Breakpoints(m, self._breakpoint_changed)
         self.watchpoints = Watchpoints(m, self._watchpoints_changed)
         self.hooks = Hooks(self)
         #: The last snapshot made or restored: pages that are clean have its contents.
@@ -280,7 +280,6 @@ class Machine:
             self._stop_requested = False
             for hook in self.on_reset:
                 hook()
-            self.breakpoints.mark_again()
             self.runner.reset()
 
     def _clear(self, offset: int, size: int) -> None:

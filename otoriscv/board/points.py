@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from otoriscv.core.layout import (
-    LINE_BREAK,
-    LINE_SHIFT,
-    LINES,
     MACHINE,
     MAX_BREAKPOINTS,
     MAX_WATCHPOINTS,
     WATCH_WORDS,
 )
-
-if TYPE_CHECKING:
-    from otoriscv.core.memory import Memory
 
 __all__ = ["DEBUGGER", "HOOKS", "Breakpoints", "TooMany", "Watchpoints"]
 
@@ -35,20 +29,18 @@ class TooMany(Exception):
 
 
 class Breakpoints:
-    """A set of virtual addresses, mirrored in the machine struct and the line map.
+    """A set of virtual addresses, mirrored in the machine struct.
 
     *changed(address)* is called after each addition and removal, of an owner too. Each belongs to
     the debugger, to the hooks, or to both; engines do not tell them apart. Iteration gives the
     debugger's.
     """
 
-    def __init__(self, m: memoryview, memory: Memory, changed: Callable[[int], None]) -> None:
+    def __init__(self, m: memoryview, changed: Callable[[int], None]) -> None:
         self._m = m
-        self._memory = memory
         self._changed = changed
         self._index: dict[int, int] = {}  # address -> its place in the table
         self._owners: dict[int, int] = {}
-        self._lines: dict[int, int] = {}  # line -> how many breakpoints are in it
 
     def __contains__(self, address: object) -> bool:
         return address in self._index
@@ -77,7 +69,6 @@ class Breakpoints:
         self._index[address] = count
         self._owners[address] = owner
         self._m[_NBREAK] = count + 1
-        self._mark(address, 1)
         self._changed(address)
 
     def remove(self, address: int, owner: int = DEBUGGER) -> None:
@@ -94,33 +85,12 @@ class Breakpoints:
             self._m[_BREAK + place] = moved
             self._index[moved] = place
         self._m[_NBREAK] = last
-        self._mark(address, -1)
         self._changed(address)
 
     def clear(self) -> None:
         """Remove the debugger's."""
         for address in self:
             self.remove(address)
-
-    def mark_again(self) -> None:
-        """Set the line map's bits, after the line map was cleared."""
-        self._lines.clear()
-        for address in self._index:
-            self._mark(address, 1)
-
-    def _mark(self, address: int, change: int) -> None:
-        offset = self._memory.find(address)
-        if offset is None:
-            return
-        line = offset >> LINE_SHIFT
-        count = self._lines.get(line, 0) + change
-        flags = self._memory.arena.view8
-        if count > 0:
-            self._lines[line] = count
-            flags[LINES + line] |= LINE_BREAK
-        else:
-            self._lines.pop(line, None)
-            flags[LINES + line] &= ~LINE_BREAK & 0xFF
 
 
 class Watchpoints:

@@ -19,10 +19,12 @@ PAGE_SHIFT: Final = 12
 PAGE: Final = 1 << PAGE_SHIFT
 
 LINE_CODE: Final = 1
-LINE_BREAK: Final = 2
 LINE_REGION: Final = 16  # a compiled region contains code of this line
 LINE_WATCH: Final = 4  # the board looks at a word in it (HTIF): a store there sets ``stop``
 LINE_CLEAN: Final = 8  # its page was not written since the last checkpoint
+
+_SENTINEL: Final = 64  # behind the decoded entries of each page
+PAGE_ENTRIES: Final = 8 * PAGE + _SENTINEL  # bytes of decoded entries a page of memory has
 
 TLB_ENTRIES: Final = 256
 TLB_BANKS: Final = 4
@@ -45,6 +47,7 @@ REGION_WORDS: Final = 4
 MAX_REGIONS: Final = 2048
 MAX_REGION_ENTRIES: Final = 8192
 SAMPLES: Final = 1024  # of the pc
+SAMPLE_WORDS: Final = 2  # pc; arena offset of its instruction, with bit 0 set for translated code
 TARGETS: Final = 256
 
 SINK: Final = 32  # x[SINK]: where run-time writes to x0 go
@@ -214,7 +217,7 @@ assert MACHINE["breakpoints"] + MAX_BREAKPOINTS <= MACHINE["uart_ring"]
 assert MACHINE["uart_ring"] * 8 + UART_RING <= MACHINE["regions"] * 8
 assert MACHINE["regions"] + MAX_REGIONS * REGION_WORDS <= MACHINE["region_entries"]
 assert MACHINE["region_entries"] + MAX_REGION_ENTRIES <= MACHINE["sample_ring"]
-assert MACHINE["sample_ring"] + SAMPLES <= MACHINE["targets"]
+assert MACHINE["sample_ring"] + SAMPLES * SAMPLE_WORDS <= MACHINE["targets"]
 assert (MACHINE["targets"] + TARGETS) * 8 <= MACHINE_SIZE
 assert HART_FIELDS_END <= PRIVATE
 assert HART["tlb"] * 8 + TLB_BANKS * TLB_KINDS * TLB_ENTRIES * 16 <= HART_SIZE
@@ -234,4 +237,4 @@ def tlb_slot(bank: int, kind: int) -> int:
 def entry_offset(pool: int, offset: int) -> int:
     """Arena offset of the decoded entry of the halfword at arena *offset*."""
     o = offset - MEM
-    return pool + 8 * o + 64 * (o >> PAGE_SHIFT)
+    return pool + 8 * o + _SENTINEL * (o >> PAGE_SHIFT)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.layout import SAMPLES, Exit
+from otoriscv.core.layout import (
+    MEM,
+    PAGE,
+    PAGE_ENTRIES,
+    PAGE_SHIFT,
+    SAMPLE_WORDS,
+    SAMPLES,
+    TLB_ENTRIES,
+    TLB_X,
+    Exit,
+    tlb_slot,
+)
 from otoriscv.core.mode import FLAT
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.routine import routine
@@ -100,15 +111,31 @@ def _until(b: Builder, now: Value, end: Var, compare: Value) -> None:
         end.value = at.ltu(end.value).select(at, end.value)
 
 
+def _sample(b: Builder) -> None:
+    """Note the pc and, from the execute TLB, where its decoded entry says that it lies."""
+    pc = b.get("pc")
+    page = pc & -PAGE
+    index = (page >> PAGE_SHIFT) & (TLB_ENTRIES - 1)
+    at = (index << 1) + (tlb_slot(0, TLB_X) - tlb_slot(0, 0)) + (b.get("fetch_bank") >> 3)
+    with b.if_(b.get("tlb", at).eq(page)):
+        entry = (pc << 3) + b.get("tlb", at + 1) - b.get_m("pool")
+        number = entry.divu(PAGE_ENTRIES)
+        inside = (entry - number * PAGE_ENTRIES) >> 3
+        translated = (b.get("mode") & FLAT).eq(0).zext(64)
+        place = ((number << PAGE_SHIFT) + inside + MEM) | translated
+        taken = b.get_m("samples")
+        slot = (taken & (SAMPLES - 1)) * SAMPLE_WORDS
+        b.set_m("sample_ring", pc, slot)
+        b.set_m("sample_ring", place, slot + 1)
+        b.set_m("samples", taken + 1)
+
+
 def _refill(b: Builder, now: Value) -> None:
     """The budget reaches to the slice's end, or to the step at which MTIP or STIP rises."""
     end = b.var(b.get_m("slice_end"))
     every = b.get_m("sample_every")
-    # only where regions are entered, and a pc says where its code is
-    with b.if_(every.ne(0) & (b.get("mode") & FLAT).ne(0)):
-        taken = b.get_m("samples")
-        b.set_m("sample_ring", b.get("pc"), taken & (SAMPLES - 1))
-        b.set_m("samples", taken + 1)
+    with b.if_(every.ne(0)):
+        _sample(b)
         end.value = (now + every).ltu(end.value).select(now + every, end.value)
     with b.if_(b.get_m("clock_host").eq(0)):
         with b.if_((b.get("mip") & _MTIP).eq(0)):

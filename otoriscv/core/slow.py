@@ -11,7 +11,6 @@ from typing import Final
 from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import (
     HART,
-    LINE_BREAK,
     LINE_CLEAN,
     LINE_CODE,
     LINE_REGION,
@@ -267,7 +266,7 @@ def poke(b: Builder, offset: Value, value: Value, size: Value) -> None:
         b.set_m("stop", 1)
     with b.if_((flags & LINE_CLEAN).ne(0)):
         b.call("page_written", offset)
-    with b.if_((flags & (LINE_CODE | LINE_BREAK)).ne(0)):
+    with b.if_((flags & LINE_CODE).ne(0)):
         b.call("code_written", offset, size)
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from otoriscv.core.decode import Insn
 from otoriscv.core.isa.sem import Sem
 from otoriscv.core.isa.table import Row
+from otoriscv.core.layout import PAGE, PAGE_SHIFT
 from otoriscv.core.policy import TlbPolicy
 from otoriscv.core.uop import uses_op
 
@@ -68,6 +69,12 @@ class Region:
         """Where the region is entered: the hot pc, loop heads, then return sites."""
         wanted = dict.fromkeys([self.entry, *sorted(self.heads), *self.return_sites])
         return [pc for pc in wanted if pc in self.blocks][:MAX_ENTRIES]
+
+    def pages(self) -> list[int]:
+        """The numbers of the pages with its code."""
+        return sorted(
+            {at >> PAGE_SHIFT for s, e in self.spans() for at in (*range(s, e, PAGE), e - 1)}
+        )
 
     def spans(self) -> list[tuple[int, int]]:
         """The byte ranges (start, end) it was made from, merged."""

@@ -9,7 +9,7 @@ from otoriscv.core.layout import (
     HART,
     HART_SIZE,
     HARTS,
-    LINE_BREAK,
+    LINE_CODE,
     LINE_SHIFT,
     LINES,
     MACHINE,
@@ -47,6 +47,7 @@ class InterpEngine:
                 "or allow more virtual memory (ulimit -v, vm.overcommit_memory)"
             )
         self._p = platform
+        self._m = platform.m
         self._helper = helper
         self._store = open_cache(settings)
         self._library = library(platform.isa.xlen, self._store)
@@ -85,17 +86,33 @@ class InterpEngine:
         """`Memory.written` has zeroed the decoded entries already."""
 
     def breakpoints_changed(self, address: int) -> None:
-        """Decode the instruction at *address* again; its line says whether to look for it."""
+        """Decode the instruction at *address* again, wherever it may be."""
         self._changed.add(address)
-        offset = self._p.memory.find(address)
-        if offset is None:
-            return
-        view = self._p.arena.view8
-        entry = entry_offset(self._p.arena.pool, offset)
-        view[entry : entry + 16] = bytes(16)
-        mark = LINES + (offset >> LINE_SHIFT)
-        if address in self._p.breakpoints:
-            view[mark] |= LINE_BREAK
+        arena = self._p.arena
+        for place in self._places(address):
+            entry = entry_offset(arena.pool, place)
+            arena.view8[entry : entry + 16] = bytes(16)
+
+    def _places(self, address: int) -> list[int]:
+        """Arena offsets with code that *address* may lead to: without translation one, with it
+        that place in every page."""
+        memory, flags = self._p.memory, self._p.arena.view8
+        direct = memory.find(address)
+        if direct is not None and not self._translating():
+            return [direct]
+        inside = address & (PAGE - 2)
+        step = PAGE >> LINE_SHIFT
+        found = [] if direct is None else [direct]
+        for r in memory.ranges():
+            first = LINES + (r.offset + inside >> LINE_SHIFT)
+            lines = bytes(flags[first : LINES + (r.offset + r.size >> LINE_SHIFT) : step])
+            found += [r.offset + inside + n * PAGE for n, f in enumerate(lines) if f & LINE_CODE]
+        return found
+
+    def _translating(self) -> bool:
+        """Whether any hart has page tables."""
+        harts = range(self._m[MACHINE["nharts"]])
+        return any(self._p.arena.words(hart_offset(n), HART_SIZE)[HART["satp"]] for n in harts)
 
     def adopt_conditions(self, hart: Hart) -> None:
         """The breakpoint's decoded entry leads to its compiled conditions from now on."""

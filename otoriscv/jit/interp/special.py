@@ -19,20 +19,19 @@ from otoriscv.core.isa.handlers import (
 )
 from otoriscv.core.layout import (
     HART,
-    LINE_BREAK,
     LINE_CODE,
     LINE_SHIFT,
     LINES,
     MACHINE,
     MEM,
+    PAGE,
+    PAGE_ENTRIES,
     Exit,
 )
 from otoriscv.jit.interp.handler import HandlerFunction
 from otoriscv.jit.llvm.native import CC
 
 __all__ = ["special_definitions", "special_names"]
-
-_PAGE_ENTRIES = 32768 + 64  # bytes of decoded entries a page of memory has
 
 
 def special_names() -> dict[int, str]:
@@ -196,32 +195,50 @@ def _page_end(f: _Special) -> str:
 
 
 def _breakpoint(f: _Special) -> str:
+    """There may be a breakpoint here: the place has several addresses, or had another one."""
+    here = f.when(f.new(f"icmp eq i64 {f.call('breakpoint_at', f.masked(f.pc64()))}, 0"))
+    offset, inside = _memory_offset(f)
+    low = _halfword(f, offset)
+    wide = f.new(f"icmp eq i64 {f.op('and', low, 3)}, 3")
+    at_end = f.new(f"icmp eq i64 {inside}, {PAGE - 2}")
+    within = f.when(f.new(f"and i1 {wide}, {at_end}"))
+    f.tail("@crossing")
+    f.otherwise(within)
+    # decode_entry looks at as much of it as the instruction has
+    word = f.new(f"load i32, ptr {f.at(offset)}, align 2")
+    _execute_apart(f, f.new(f"zext i32 {word} to i64"))
+    f.otherwise(here)
     f.put("exit_code", str(Exit.BREAKPOINT))
     f.tail("@leave_here")
     return f.wrap("breakpoint")
 
 
+def _execute_apart(f: _Special, word: str) -> None:
+    """Execute an instruction through scratch entries, decoded for this once."""
+    scratch = MACHINE["scratch"] * 8
+    # no jump of it is near: its entry is not among its page's entries
+    f.call("decode_entry", word, str(1 << 21), str(scratch))
+    for length in (2, 4):
+        f.line(f"store i16 {PAGE_END}, ptr {f.at(str(scratch + 8 * length))}")
+    p = f.op("sub", f.pc64(), scratch >> 3)
+    index = _halfword(f, str(scratch))
+    f.tail(f.code_of(f.get_pointer("table"), index), e=str(scratch), p=p)
+
+
 def _memory_offset(f: _Special) -> tuple[str, str]:
     """(arena offset of the halfword whose entry is E, its offset in the page)."""
     rel = f.op("sub", "%E", f.machine("pool"))
-    page = f.op("udiv", rel, _PAGE_ENTRIES)
-    inside = f.op("lshr", f.op("sub", rel, f.op("mul", page, _PAGE_ENTRIES)), 3)
+    page = f.op("udiv", rel, PAGE_ENTRIES)
+    inside = f.op("lshr", f.op("sub", rel, f.op("mul", page, PAGE_ENTRIES)), 3)
     base = f.op("add", f.op("shl", page, 12), MEM)
     return f.op("add", base, inside), inside
 
 
-def _line(f: _Special, offset: str) -> str:
-    """Pointer to the line byte of an arena offset."""
-    return f.at(f.op("add", f.op("lshr", offset, LINE_SHIFT), LINES))
-
-
-def _mark(f: _Special, offset: str) -> str:
-    """Say that there is code in the line of *offset*; returns the flags before."""
-    line = _line(f, offset)
-    flags = f.new(f"load i8, ptr {line}")
-    marked = f.new(f"or i8 {flags}, {LINE_CODE}")
+def _mark(f: _Special, offset: str) -> None:
+    """Say that there is code in the line of *offset*."""
+    line = f.at(f.op("add", f.op("lshr", offset, LINE_SHIFT), LINES))
+    marked = f.new(f"or i8 {f.new(f'load i8, ptr {line}')}, {LINE_CODE}")
     f.line(f"store i8 {marked}, ptr {line}")
-    return flags
 
 
 def _halfword(f: _Special, offset: str) -> str:
@@ -232,15 +249,11 @@ def _halfword(f: _Special, offset: str) -> str:
 def _undecoded(f: _Special) -> str:
     """Decode the entry at E in place, or make it a breakpoint or a page-crossing one."""
     offset, inside = _memory_offset(f)
-    flags = _mark(f, offset)
-    breaks = f.new(f"and i8 {flags}, {LINE_BREAK}")
-    ordinary = f.when(f.new(f"icmp ne i8 {breaks}, 0"))
-    hit = f.call("breakpoint_at", f.masked(f.pc64()))
-    miss = f.when(f.new(f"icmp ne i64 {hit}, 0"))
+    _mark(f, offset)
+    near = f.call("breakpoint_near", f.masked(f.pc64()))
+    ordinary = f.when(f.new(f"icmp ne i64 {near}, 0"))
     f.line(f"store i16 {BREAKPOINT}, ptr {f.at('%E')}")
     f.tail("@breakpoint")
-    f.otherwise(miss)
-    f.end(f"br label %{ordinary}")
     f.otherwise(ordinary)
     low = _halfword(f, offset)
     wide = f.new(f"icmp eq i64 {f.op('and', low, 3)}, 3")
@@ -277,13 +290,7 @@ def _crossing(f: _Special) -> str:
     page = f.get("value")
     _mark(f, page)
     word = f.op("or", low, f.op("shl", _halfword(f, page), 16))
-    scratch = MACHINE["scratch"] * 8
-    # no jump of it is near: its entry is not among its page's entries
-    f.call("decode_entry", word, str(1 << 21), str(scratch))
-    f.line(f"store i16 {PAGE_END}, ptr {f.at(str(scratch + 32))}")
-    p = f.op("sub", f.pc64(), scratch >> 3)
-    index = _halfword(f, str(scratch))
-    f.tail(f.code_of(f.get_pointer("table"), index), e=str(scratch), p=p)
+    _execute_apart(f, word)
     return f.wrap("crossing")
 
 

@@ -16,6 +16,9 @@ from typing import Final
 from otoriscv.core.agent import translate
 from otoriscv.core.architecture import TABLE
 from otoriscv.core.decode import Decoder, Insn, Isa, numbers
+from otoriscv.core.isa.sem import MemoryPolicy
+from otoriscv.core.layout import PAGE_SHIFT
+from otoriscv.core.policy import TlbPolicy
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.region import FlatPolicy, Window, region_text
@@ -29,6 +32,10 @@ __all__ = [
 
 #: What a region does at an unconditional breakpoint.
 STOP: Final = "stop"
+
+
+#: Pages in a region for translated code, each of which its entries look up.
+MAX_PAGES: Final = 4
 
 
 class JitError(Exception):
@@ -45,10 +52,11 @@ class Request:
     code: bytes
     breakpoints: tuple[int, ...]  # of those in the code where the region must be left
     conditions: tuple[tuple[int, tuple[bytes, ...]], ...]  # of those that it evaluates
-    window: tuple[int, int, int]  # see `Window`
+    window: tuple[int, int, int] | None  # see `Window`; None: translated, accesses ask the TLB
     watching: bool
     history: tuple[int, ...] = ()  # where regions jumped to lately
     limit: int = LIMIT
+    place: int = 0  # arena offset of the instruction at pc
 
     def key(self, points: object) -> str:
         """What a cached result is looked up by: the next 64 bytes and the circumstances.
@@ -72,6 +80,7 @@ class CompiledRegion:
     """Position-independent code with its entries: pc, offset in the code, interpreter handler."""
 
     pc: int
+    translated: bool
     watching: bool
     entries: tuple[tuple[int, int, int], ...]
     spans: tuple[tuple[int, int], ...]
@@ -161,6 +170,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     code, first = request.code, request.start
     breakpoints = frozenset(request.breakpoints)
     reached: set[int] = set()
+    pages: set[int] = set()
 
     def decode(pc: int) -> Insn | None:
         at = pc - first
@@ -169,6 +179,11 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         if pc in breakpoints:
             reached.add(pc)
             return None
+        if request.window is None:
+            pages.add(pc >> PAGE_SHIFT)
+            if len(pages) > MAX_PAGES:
+                pages.remove(pc >> PAGE_SHIFT)
+                return None
         word = int.from_bytes(code[at : at + 4], "little")
         if word & 3 == 3 and at + 4 > len(code):
             return None
@@ -181,16 +196,20 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     )
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
-    window = Window(*request.window)
-    policy = FlatPolicy(window, request.watching)
-    unwatched = FlatPolicy(window, watching=False)
+    policy: MemoryPolicy = TlbPolicy()
+    unwatched: MemoryPolicy = policy
+    if request.window is not None:
+        window = Window(*request.window)
+        policy = FlatPolicy(window, request.watching)
+        unwatched = FlatPolicy(window, watching=False)
     programs = {
         pc: [translate(c, xlen, unwatched) for c in conditions[pc]]
         for pc in region.blocks
         if pc in conditions
     }
+    translated = request.window is None
     try:
-        blob = compile_module(region_text(xlen, region, policy, programs))
+        blob = compile_module(region_text(xlen, region, policy, programs, translated=translated))
     except (RuntimeError, MemoryError, RecursionError) as error:
         what = str(error).partition("\n")[0] or type(error).__name__
         raise JitError(f"the region at {request.pc:#x} cannot be compiled: {what}") from error
@@ -205,6 +224,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     spans = tuple(region.spans())
     result = CompiledRegion(
         request.pc,
+        translated,
         request.watching,
         tuple(entries),
         spans,

@@ -1,6 +1,6 @@
 """The ``llvm`` engine: the interpreter, with hot code compiled to regions by LLVM.
 
-Where the time goes is found by sampling: each refill of the budget notes the pc. A pc seen often
+Where the time goes is found by sampling: each refill of the budget notes the pc. A place seen often
 enough that no region covers is compiled, in a worker process. A finished region is entered
 through the decoded entries of its entry pcs: their handler number names its code, so regions
 chain through the interpreter's own dispatch, and a store into an entry's instruction forgets it
@@ -11,22 +11,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from otoriscv.core.isa.handlers import FIRST_REGION, SPECIAL
 from otoriscv.core.layout import (
-    HART_SIZE,
-    HARTS,
-    LINE_REGION,
-    LINE_SHIFT,
-    LINES,
+    HART,
     MACHINE,
-    MAX_REGIONS,
-    REGION_WORDS,
+    PAGE,
+    SAMPLE_WORDS,
     SAMPLES,
     TARGETS,
+    TLB_ENTRIES,
+    TLB_X,
     entry_offset,
+    tlb_slot,
 )
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.interp.engine import InterpEngine
@@ -40,8 +37,8 @@ from otoriscv.jit.llvm.compiler import (
     compile_request,
     find,
     hash_conditions,
-    hash_spans,
 )
+from otoriscv.jit.llvm.installed import InstalledRegions, Placed
 from otoriscv.jit.llvm.worker import Workers
 from otoriscv.jit.python.engine import PythonEngine
 from otoriscv.jit.settings import JitSettings
@@ -54,30 +51,19 @@ __all__ = ["LlvmEngine"]
 #: Steps between two samples at first, and at most once all that is hot is compiled.
 SAMPLE_FIRST: Final = 1 << 13
 SAMPLE_LAST: Final = 1 << 20
-#: Samples of a pc's neighbourhood (16 bytes) before it is compiled.
+#: Samples of a neighbourhood (16 bytes) before it is compiled.
 THRESHOLD: Final = 2
-#: Bytes of code sent along in each direction.
-REACH: Final = 1 << 15
+#: Pages of code sent along in each direction.
+REACH: Final = 8
 #: Known targets of a region's indirect jumps at most.
 MAX_TARGETS: Final = 64
-#: Regions that may contain one pc: a caller's copy and its own.
+#: Regions that may contain one instruction: a caller's copy and its own.
 COPIES: Final = 3
+#: How often code of 256 bytes may be rewritten before it stays interpreted.
+REWRITES: Final = 8
 
-#: Regions kept that do not fit the breakpoints or watchpoints in force.
-SHELF: Final = 256
-
-_REGIONS: Final = MACHINE["regions"]
-_ENTRIES: Final = MACHINE["region_entries"]
-
-
-@dataclass(slots=True)
-class _Installed:
-    region: CompiledRegion
-    row: int  # in the machine struct's table
-    address: int
-    first: int  # slot of its first entry
-    offsets: tuple[int, ...]  # arena offsets of its decoded entries, 0: not entered there
-    generation: int = 0
+_INSIDE: Final = PAGE - 1
+_FETCH_BANKS: Final = 3
 
 
 class LlvmEngine(InterpEngine):
@@ -91,32 +77,30 @@ class LlvmEngine(InterpEngine):
         helper: PythonEngine,
         settings: JitSettings | None = None,
     ) -> None:
-        """The threshold counts samples of the pc before a place is compiled; 1 also samples
-        often."""
+        """The threshold counts samples before a place is compiled; 1 also samples often."""
         settings = (settings or JitSettings()).filled()
         threshold, workers = settings.threshold, settings.workers
         super().__init__(platform, helper, settings)
         self._threshold = THRESHOLD if threshold is None else max(1, threshold)
         self._first = SAMPLE_FIRST if threshold is None or threshold > 1 else 64
-        self._arena = CodeArena()
         count = 1 if workers is None else workers
         self._workers = Workers(count, self._store) if count else None
-        self._own_slots = self._slots = Slots(self._library)
-        self._m = platform.m
+        self._arena = CodeArena()
+        self._slots = slots = Slots(self._library)
         self._m[MACHINE["sample_every"]] = self._first
-        self._m[MACHINE["nregions"]] = 0
         self._seen = self._m[MACHINE["samples"]]
+        self._regions = InstalledRegions(
+            platform.arena, self._m, slots, self._arena, self._decode_place, self._condition_at
+        )
+        # By place: an arena offset, with bit 0 set for translated code.
         self._heat: Counter[int] = Counter()
         self._pending: set[int] = set()
         self._refused: set[int] = set()
-        self._covered: Counter[int] = Counter()
-        self._rows: dict[int, _Installed] = {}
-        self._free_rows = list(range(MAX_REGIONS - 1, -1, -1))
-        self._hostile: Counter[int] = Counter()
+        self._rewritten: Counter[int] = Counter()  # by 256 bytes of memory
         self._writes = self._m[MACHINE["code_writes"]]
-        self._shelf: list[CompiledRegion] = []  # made for other breakpoints or watchpoints
         self._watching = False
         self._applied: dict[int, str] = {}  # what regions do at breakpoints, see `Request.points`
+        self._near: Counter[int] = Counter()  # breakpoints by their offset in a page
         self.statistics = {
             "regions": 0, "compiled": 0, "cached": 0, "dropped": 0, "refused": 0, "shelved": 0,
             "compile_seconds": 0.0,
@@ -130,77 +114,31 @@ class LlvmEngine(InterpEngine):
         code = super().run(hart)
         self._reap()
         if self._m[MACHINE["samples"]] != self._seen:
-            self._look()
+            self._look(hart)
         if self._workers is not None and self._pending:
             for request, region in self._workers.poll():
                 self._arrived(request, region)
         return code
 
     def memory_changed(self, offset: int, length: int) -> None:
-        for installed in list(self._rows.values()):
-            for start, end in installed.region.spans:
-                at = self._p.memory.find(start)
-                if at is not None and at < offset + length and offset < at + end - start:
-                    self._drop(installed, "write from outside")
-                    break
+        self._dropped(self._regions.written(offset, offset + length), "write from outside")
+
+    def _dropped(self, count: int, cause: str) -> None:
+        if count:
+            self.statistics["dropped"] += count
+            self.invalidations[cause] += count
+
+    def _sort(self, touched: Callable[[CompiledRegion], bool], cause: str) -> None:
+        """Let the regions that a change touched go, and come back."""
+        count = self._regions.sort(touched, self._fits)
+        if count:
+            self.statistics["shelved"] += count
+            self.invalidations[cause] += count
+            self._m[MACHINE["sample_every"]] = self._first
 
     def adopt_conditions(self, hart: Hart) -> None:
         super().adopt_conditions(hart)
         self._changed.add(hart.pc)
-
-    def _code_arena(self) -> CodeArena:
-        return self._arena
-
-    def _apply_changes(self, hart: Hart) -> None:
-        """Regions made for other breakpoints are put aside, those made for these come back."""
-        addresses = self._changed
-        super()._apply_changes(hart)
-        changed = set()
-        for address in addresses:
-            state = self._point(address)
-            if self._applied.get(address) != state:
-                changed.add(address)
-                if state is None:
-                    del self._applied[address]
-                else:
-                    self._applied[address] = state
-        if not changed:
-            return
-        self._refused -= changed
-        self._m[MACHINE["sample_every"]] = self._first
-        self._sort(lambda region: not changed.isdisjoint(region.relevant), "breakpoint")
-
-    def _point(self, address: int) -> str | None:
-        """What a region must do at *address* (see `Request.points`)."""
-        if address not in self._p.breakpoints:
-            return None
-        known = None if self._conditions is None else self._conditions.programs().get(address)
-        return STOP if known is None else hash_conditions(known)
-
-    def _fits(self, region: CompiledRegion) -> bool:
-        """Whether *region* was made for the breakpoints and watchpoints there are now."""
-        if region.watching != bool(self._m[MACHINE["nwatchpoints"]]):
-            return False
-        points = dict(region.points)
-        applied = self._applied
-        return all(applied.get(pc) == points.get(pc) for pc in region.relevant)
-
-    def _sort(self, touched: Callable[[CompiledRegion], bool], cause: str) -> None:
-        """Install what fits now of the regions put aside, and put aside what does not."""
-        for installed in [i for i in self._rows.values() if touched(i.region)]:
-            if not self._fits(installed.region):
-                self._put_aside(installed.region)
-                self._drop(installed)
-                self.statistics["shelved"] += 1
-                self.invalidations[cause] += 1
-        fitting = [r for r in self._shelf if touched(r) and self._fits(r)]
-        self._shelf = [r for r in self._shelf if r not in fitting]
-        for region in fitting:
-            self._install(region)
-
-    def _put_aside(self, region: CompiledRegion) -> None:
-        self._shelf.append(region)
-        del self._shelf[:-SHELF]
 
     def watchpoints_changed(self) -> None:
         """Regions compiled for the other watching mode are put aside, not thrown away."""
@@ -214,7 +152,7 @@ class LlvmEngine(InterpEngine):
         if bool(count) != self._watching:
             self._watching = bool(count)
             self._refused.clear()
-            self._sort(lambda region: True, "watchpoint")
+            self._sort(lambda region: not region.translated, "watchpoint")
 
     def report(self) -> dict[str, object]:
         """Regions, what compiling them cost, and why they were dropped."""
@@ -222,9 +160,9 @@ class LlvmEngine(InterpEngine):
         installed = counts.pop("regions")
         return {
             **super().report(),
-            "regions": len(self._rows),
+            "regions": len(self._regions),
             "regions_installed": installed,
-            "instructions_in_regions": sum(i.region.instructions for i in self._rows.values()),
+            "instructions_in_regions": self._regions.instructions,
             "code_bytes": self._arena.used,
             **counts,
             "compile_seconds": round(counts["compile_seconds"], 3),
@@ -237,76 +175,178 @@ class LlvmEngine(InterpEngine):
     def close(self) -> None:
         if self._workers is not None:
             self._workers.close()
-        self._rows.clear()
+        self._regions.clear()
         self._arena.close()
         super().close()
 
+    # -- breakpoints
+
+    def _code_arena(self) -> CodeArena:
+        return self._arena
+
+    def _condition_at(self, pc: int) -> int | None:
+        return None if self._conditions is None else self._conditions.handler(pc)
+
+    def _programs(self) -> dict[int, tuple[bytes, ...]]:
+        return {} if self._conditions is None else dict(self._conditions.programs())
+
+    def _apply_changes(self, hart: Hart) -> None:
+        """Regions made for other breakpoints are put aside, those made for these come back."""
+        addresses = self._changed
+        super()._apply_changes(hart)
+        changed = {a for a in addresses if self._applied.get(a) != self._point(a)}
+        if not changed:
+            return
+        for address in changed:
+            state = self._point(address)
+            if state is None:
+                del self._applied[address]
+                self._near[address & _INSIDE] -= 1
+            else:
+                self._near[address & _INSIDE] += address not in self._applied
+                self._applied[address] = state
+        near = {address & _INSIDE for address in changed}
+
+        def touched(region: CompiledRegion) -> bool:
+            if region.translated:
+                return any(pc & _INSIDE in near for pc in region.relevant)
+            return not changed.isdisjoint(region.relevant)
+
+        self._refused.clear()
+        self._sort(touched, "breakpoint")
+
+    def _point(self, address: int) -> str | None:
+        """What a region must do at *address* (see `Request.points`)."""
+        if address not in self._p.breakpoints:
+            return None
+        known = self._programs().get(address)
+        return STOP if known is None else hash_conditions(known)
+
+    def _fits(self, region: CompiledRegion) -> bool:
+        """Whether *region* was made for the breakpoints and watchpoints there are now."""
+        points = dict(region.points)
+        if region.translated:  # another address may lead to the same place
+            near = self._near
+            return all((near[pc & _INSIDE] > 0) == (pc in points) for pc in region.relevant)
+        applied = self._applied
+        return region.watching == self._watching and all(
+            applied.get(pc) == points.get(pc) for pc in region.relevant
+        )
+
     # -- heat
 
-    def _look(self) -> None:
+    def _look(self, hart: Hart) -> None:
         """Count the new samples and compile what became hot."""
-        m = self._m
+        m, ring = self._m, MACHINE["sample_ring"]
         taken = m[MACHINE["samples"]]
-        ring = MACHINE["sample_ring"]
         first = max(self._seen, taken - SAMPLES)
         news = 0
         for n in range(first, taken):
-            pc: int = m[ring + (n & (SAMPLES - 1))]
-            if self._covered[pc] >= COPIES or pc in self._refused or pc in self._pending:
+            at = ring + (n & (SAMPLES - 1)) * SAMPLE_WORDS
+            pc, mark = m[at], m[at + 1]
+            covering = self._regions.covering(mark & ~1, translated=bool(mark & 1))
+            if covering >= COPIES or mark in self._refused or mark in self._pending:
                 continue
-            place = pc >> 4
-            self._heat[place] += 1
-            weight = self._threshold * (16 if self._covered[pc] else 1)
-            if self._heat[place] >= weight:
-                self._heat[place] = 0
+            near = mark & ~15 | mark & 1
+            self._heat[near] += 1
+            if self._heat[near] >= self._threshold * (16 if covering else 1):
+                self._heat[near] = 0
                 news += 1
-                self._request(pc)
+                self._request(hart, pc, mark)
         self._seen = taken
         every = m[MACHINE["sample_every"]]
         if news:
-            m[MACHINE["sample_every"]] = self._first
+            m[MACHINE["sample_every"]] = max(self._first, every >> 4)
         elif taken - first > 4 and every < SAMPLE_LAST:
             m[MACHINE["sample_every"]] = min(SAMPLE_LAST, every * 2)
 
-    def _request(self, pc: int) -> None:
-        request = self._make_request(pc)
+    def _request(self, hart: Hart, pc: int, mark: int) -> None:
+        if self._rewritten[mark >> 8] > REWRITES:
+            self._refused.add(mark)
+            return
+        request = self._make_request(hart, pc, mark)
         if request is None:
-            self._refused.add(pc)
             return
         cached = find(request, self._store)
         if cached is not None:
             self.statistics["cached"] += 1
-            self._install(cached)
+            self._install(request, cached)
         elif self._workers is None:
             try:
                 self._arrived(request, compile_request(request, self._store))
             except JitError as error:
                 self._arrived(request, error)
         else:
-            self._pending.add(pc)
+            self._pending.add(mark)
             self._workers.submit(request)
 
-    def _make_request(self, pc: int) -> Request | None:
-        memory = self._p.memory
-        here = memory.range_at(pc)
-        ram = [r for r in memory.ranges() if not r.rom]
-        if here is None or not ram or self._hostile[pc >> 8] > 8:
-            return None
-        start = max(here.base, (pc & ~0xFFF) - REACH)
-        end = min(here.end, (pc & ~0xFFF) + REACH)
-        best = max(ram, key=lambda r: r.size)
-        inside = tuple(sorted(b for b in self._breakpoints() if start <= b < end))
-        programs = {} if self._conditions is None else self._conditions.programs()
+    def _make_request(self, hart: Hart, pc: int, mark: int) -> Request | None:
+        """What to compile; None when the code is not where it was any more."""
+        memory, place = self._p.memory, mark & ~1
+        window = None
+        if mark & 1:
+            found = self._mapped_around(hart, pc, place)
+            if found is None:
+                return None
+            start, end = found
+        else:
+            here = memory.range_at(pc)
+            ram = [r for r in memory.ranges() if not r.rom]
+            if here is None or not ram:
+                return None
+            start = max(here.base, (pc & -PAGE) - REACH * PAGE)
+            end = min(here.end, (pc & -PAGE) + REACH * PAGE)
+            best = max(ram, key=lambda r: r.size)
+            window = best.base, best.size, best.offset
+        delta = place - pc
+        stops, programs = self._points_in(start, end, translated=window is None)
         return Request(
-            pc,
-            str(self._p.isa),
-            start,
-            memory.read(start, end - start),
-            tuple(b for b in inside if b not in programs),
-            tuple((b, programs[b]) for b in inside if b in programs),
-            (best.base, best.size, best.offset),
-            bool(self._m[MACHINE["nwatchpoints"]]),
-            self._history(start, end),
+            pc=pc,
+            isa=str(self._p.isa),
+            start=start,
+            code=bytes(self._p.arena.view8[start + delta : end + delta]),
+            breakpoints=stops,
+            conditions=programs,
+            window=window,
+            watching=self._watching and window is not None,
+            history=self._history(start, end),
+            place=place,
+        )
+
+    def _mapped_around(self, hart: Hart, pc: int, place: int) -> tuple[int, int] | None:
+        """The addresses (start, end) around *pc* that are mapped to memory as it is, in a row; None
+        when *pc* itself is not. The execute TLB tells, so only pages are seen that were in use."""
+        page, pool = pc & -PAGE, self._p.arena.pool
+        for bank in range(_FETCH_BANKS):
+            base = HART["tlb"] + tlb_slot(bank, TLB_X) - tlb_slot(0, 0)
+
+            def mapped(address: int, base: int = base) -> bool:
+                at = base + 2 * ((address >> 12) % TLB_ENTRIES)
+                wanted = entry_offset(pool, place - pc + address) - 8 * address
+                return bool(hart.q[at] == address and hart.q[at + 1] == wanted & (1 << 64) - 1)
+
+            if not mapped(page):
+                continue
+            start, end = page, page + PAGE
+            while start > page - REACH * PAGE and start > 0 and mapped(start - PAGE):
+                start -= PAGE
+            while end < page + REACH * PAGE and mapped(end):
+                end += PAGE
+            return start, end
+        return None
+
+    def _points_in(
+        self, start: int, end: int, *, translated: bool
+    ) -> tuple[tuple[int, ...], tuple[tuple[int, tuple[bytes, ...]], ...]]:
+        """Where regions must be left, and the conditions that they evaluate, by pc."""
+        if translated:
+            inside = [n for n, count in self._near.items() if count > 0]
+            return tuple(sorted(p + n for p in range(start, end, PAGE) for n in inside)), ()
+        programs = self._programs()
+        points = sorted(a for a in self._applied if start <= a < end)
+        return (
+            tuple(a for a in points if a not in programs),
+            tuple((a, programs[a]) for a in points if a in programs),
         )
 
     def _history(self, start: int, end: int) -> tuple[int, ...]:
@@ -315,91 +355,28 @@ class LlvmEngine(InterpEngine):
         recent = self._m[first : first + TARGETS].tolist()
         return tuple(t for t in recent if start <= t < end)[:MAX_TARGETS]
 
-    def _breakpoints(self) -> list[int]:
-        table = MACHINE["breakpoints"]
-        return self._m[table : table + self._m[MACHINE["nbreakpoints"]]].tolist()
-
     def _arrived(self, request: Request, region: CompiledRegion | JitError) -> None:
-        self._pending.discard(request.pc)
+        mark = request.place | (request.window is None)
+        self._pending.discard(mark)
         if isinstance(region, JitError):
-            self._refused.add(request.pc)
+            self._refused.add(mark)
             self.statistics["refused"] += 1
             return
         self.statistics["compiled"] += 1
         self.statistics["compile_seconds"] += region.seconds
-        self._install(region)
+        self._install(request, region)
 
     # -- regions
 
-    def _install(self, region: CompiledRegion) -> None:
-        """Enter *region* from now on, if its code is still what it was made from."""
+    def _install(self, request: Request, region: CompiledRegion) -> None:
+        placed = Placed(region, request.place - request.pc)
         if not self._fits(region):
-            self._put_aside(region)
-            return
-        memory = self._p.memory
-        try:
-            if hash_spans(region.spans, memory.read) != region.digest:
-                return
-        except LookupError:
-            return
-        count = len(region.entries)
-        first = self._own_slots.take(count)
-        address = self._arena.put(region.code) if self._free_rows and first is not None else None
-        if address is None or first is None:
-            if first is not None:
-                self._own_slots.free(first, count)
-            return  # no room: what is compiled stays, this stays interpreted
-        row = self._free_rows.pop()
-        view, pool = self._p.arena.view8, self._p.arena.pool
-        offsets = []
-        for k, (pc, at, own) in enumerate(region.entries):
-            slot = first + k
-            condition = None if self._conditions is None else self._conditions.handler(pc)
-            self._own_slots.set(slot, address + at, own if condition is None else condition)
-            offset = memory.find(pc)
-            assert offset is not None
-            entry = entry_offset(pool, offset)
-            offsets.append(entry)
-            self._m[_ENTRIES + slot] = entry
-            if self._decode(offset, pc, entry, region):
-                view[entry : entry + 2] = (FIRST_REGION + slot).to_bytes(2, "little")
-        low = min(memory.find(s) or 0 for s, _ in region.spans)
-        high = max((memory.find(e - 1) or 0) + 1 for _, e in region.spans)
-        at = _REGIONS + row * REGION_WORDS
-        self._m[at], self._m[at + 1] = low, high
-        self._m[at + 2], self._m[at + 3] = first, count
-        self._m[MACHINE["nregions"]] = max(self._m[MACHINE["nregions"]], row + 1)
-        for start, end in region.spans:
-            begin = memory.find(start)
-            assert begin is not None
-            for line in range(begin >> LINE_SHIFT, (begin + end - start - 1 >> LINE_SHIFT) + 1):
-                view[LINES + line] |= LINE_REGION | 1
-        self._rows[row] = _Installed(region, row, address, first, tuple(offsets))
-        self._covered.update(region.covered)
-        self.statistics["regions"] += 1
+            self._regions.put_aside(placed)
+        elif self._regions.install(placed):
+            self.statistics["regions"] += 1
 
-    def _decode(self, offset: int, pc: int, entry: int, region: CompiledRegion) -> bool:
-        """Make sure the entry is decoded: its operands serve the interpreter. False: it is a
-        larger region's already, or not ordinary."""
-        view = self._p.arena.view8
-        number = view[entry] | view[entry + 1] << 8
-        if number >= FIRST_REGION:
-            return self._size_of_slot(number - FIRST_REGION) < region.instructions
-        if 0 < number < len(SPECIAL):
-            return False
-        if number == 0:
-            word = int.from_bytes(view[offset : offset + 4], "little")
-            if word & 3 == 3 and pc & 0xFFF == 0xFFE:
-                return False
-            hart = self._p.arena.words(HARTS, HART_SIZE)
-            self._helper.routine("decode_entry")(hart, word, pc & 0xFFF, entry)
-        return True
-
-    def _size_of_slot(self, slot: int) -> int:
-        for installed in self._rows.values():
-            if installed.first <= slot < installed.first + len(installed.offsets):
-                return installed.region.instructions
-        return 0
+    def _decode_place(self, place: int, entry: int) -> int | None:
+        return self._decode_in_place(place, place, entry)
 
     def _reap(self) -> None:
         """Free what native stores have dropped."""
@@ -407,28 +384,7 @@ class LlvmEngine(InterpEngine):
         if writes == self._writes:
             return
         self._writes = writes
-        for row, installed in list(self._rows.items()):
-            if self._m[_REGIONS + row * REGION_WORDS + 1] == 0:
-                self._hostile[installed.region.pc >> 8] += 1
-                self._drop(installed, "guest store")
-
-    def _drop(self, installed: _Installed, cause: str = "") -> None:
-        """Forget a region: its entries are decoded anew. No *cause*: it is kept aside."""
-        region, row = installed.region, installed.row
-        view = self._p.arena.view8
-        for k, entry in enumerate(installed.offsets):
-            number = view[entry] | view[entry + 1] << 8
-            if number == FIRST_REGION + installed.first + k:
-                view[entry : entry + 16] = bytes(16)
-        at = _REGIONS + row * REGION_WORDS
-        self._m[at] = self._m[at + 1] = self._m[at + 3] = 0
-        self._arena.free(installed.address)
-        self._free_rows.append(row)
-        self._own_slots.free(installed.first, len(region.entries))
-        self._covered.subtract(region.covered)
-        del self._rows[row]
-        if cause:
-            self.statistics["dropped"] += 1
-            self.invalidations[cause] += 1
-
-
+        dropped = self._regions.reap()
+        self._dropped(len(dropped), "guest store")
+        for placed in dropped:
+            self._rewritten[placed.region.pc + placed.delta >> 8] += 1

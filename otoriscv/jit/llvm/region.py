@@ -16,7 +16,16 @@ from typing import Final
 from otoriscv.core import mode
 from otoriscv.core.isa.handlers import RESUME, RESUME_INTERP
 from otoriscv.core.isa.sem import MemoryPolicy, Sem
-from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, TARGETS
+from otoriscv.core.layout import (
+    HART,
+    LINE_SHIFT,
+    LINES,
+    MACHINE,
+    PAGE,
+    PAGE_ENTRIES,
+    PAGE_SHIFT,
+    TARGETS,
+)
 from otoriscv.core.uop import Builder, Value, prune_marked
 from otoriscv.jit.llvm.ir import DECLARATIONS
 from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
@@ -102,6 +111,7 @@ class _RegionFunction(NativeFunction):
         self.written: set[int] = set()
         self._done = 0  # instructions retired in the block before the current one
         self._budget = ""
+        self._bank = ""
         self._pc = 0
 
     def build(self, name: str, entries: Sequence[int]) -> str:
@@ -115,6 +125,7 @@ class _RegionFunction(NativeFunction):
             self.allocas.append(f"  %r{r} = alloca {self._type(r)}")
         self.allocas += ["  %n = alloca i64", "  %xpc = alloca i64", "  %xn = alloca i64"]
         self.line("store i64 %N, ptr %n")
+        self._bank = self.get("data_bank")
         for r in sorted(self.regs):
             value = self.new(f"load {self._type(r)}, ptr {self.field('%S', r)}")
             self.line(f"store {self._type(r)} {value}, ptr %r{r}")
@@ -200,6 +211,8 @@ class _RegionFunction(NativeFunction):
             return self.new(f"zext i32 {value} to i64") if narrow else value
         if node.args[0] == "pc":
             return self._address(self._pc)
+        if node.args[0] == "data_bank":  # nothing in a region changes it
+            return self._bank
         return super()._op_get(node)
 
     def _op_ret(self, node: Value) -> None:
@@ -368,36 +381,49 @@ class _RegionFunction(NativeFunction):
         raise AssertionError("no block ends here")
 
 
-def _entry(xlen: int, name: str, body: str, pc: int, base: int, number: int) -> str:
-    """The function of one entry."""
-    mask = "" if xlen == 64 else "  %base = and i64 %raw, 4294967295\n"
-    value = "%raw" if xlen == 64 else "%base"
-    flat = HART["mode"] * 8
-    return f"""define {CC} void @{name}({PARAMS}) #0 {{
-entry:
-  %off = lshr i64 %E, 3
-  %pc = add i64 %P, %off
-  %raw = sub i64 %pc, {pc - base}
-{mask}  %mp = getelementptr i8, ptr %S, i64 {flat}
-  %m = load i64, ptr %mp
-  %f = and i64 %m, {mode.FLAT}
-  %other = icmp eq i64 %f, 0
-  br i1 %other, label %no, label %go, !prof !0
-no:
-  %pp = getelementptr i8, ptr %S, i64 {HART["pc"] * 8}
-  store i64 %pc, ptr %pp
-  %np = getelementptr i8, ptr %S, i64 {HART["budget"] * 8}
-  store i64 %N, ptr %np
-  %tp = getelementptr i8, ptr %S, i64 {HART["table"] * 8}
-  %t = load ptr, ptr %tp
-  %sp = getelementptr ptr, ptr %t, i64 {RESUME_INTERP}
-  %code = load ptr, ptr %sp
-  musttail call {CC} void %code(ptr %S, ptr %A, i64 0, i64 0, ptr %t, i64 0)
-  ret void
-go:
-  musttail call {CC} void @{body}(ptr %S, ptr %A, i64 {value}, i64 %N, ptr %T, i64 {number})
-  ret void
-}}"""
+class _EntryFunction(NativeFunction):
+    """Finds the region's base and enters the body, or interprets the instruction instead."""
+
+    def define(self, name: str, region: Region, number: int, *, translated: bool) -> str:
+        """The text of entry *number* of the region."""
+        at = region.entries[number]
+        pc = self.masked(self.op("add", "%P", self.op("lshr", "%E", 3)))
+        if translated:
+            bad = self._moved_pages(pc, at, region)
+        else:
+            direct = self.op("and", self.get("mode"), mode.FLAT)
+            bad = [self.new(f"icmp eq i64 {direct}, 0")]
+        for other in bad:
+            on = self.unless(other)
+            self._to_interpreter(pc)
+            self._join(on)
+        base = self.masked(self.op("sub", pc, at - region.entry))
+        self.tail("@body", base, "%N", "%T", str(number))
+        return self.text(f"define {CC} void @{name}({PARAMS}) #0")
+
+    def _moved_pages(self, pc: str, at: int, region: Region) -> list[str]:
+        """For each other page of the region: whether it is not where the code was found, relative
+        to this one. The execute TLB tells."""
+        here = at >> PAGE_SHIFT
+        own = self.op("sub", "%E", self.op("shl", pc, 3))
+        tests = []
+        for page in region.pages():
+            if page == here:
+                continue
+            target = self.masked(self.op("add", pc, (page - here) << PAGE_SHIFT))
+            entry, tag = self.execute_tlb(target)
+            other = self.new(f"icmp ne i64 {self.new(f'load i64, ptr {entry}')}, {tag}")
+            addend = self.new(f"load i64, ptr {self.addend(entry)}")
+            wanted = self.op("add", own, (page - here) * (PAGE_ENTRIES - 8 * PAGE))
+            moved = self.new(f"icmp ne i64 {addend}, {wanted}")
+            tests.append(self.new(f"or i1 {other}, {moved}"))
+        return tests
+
+    def _to_interpreter(self, pc: str) -> None:
+        self.put("pc", pc)
+        self.put("budget", "%N")
+        table = self.get_pointer("table")
+        self.tail(self.code_of(table, RESUME_INTERP), "0", "0", table, "0")
 
 
 def region_text(
@@ -405,15 +431,19 @@ def region_text(
     region: Region,
     policy: MemoryPolicy,
     conditions: Mapping[int, Sequence[list[Value]]] = MappingProxyType({}),
+    *,
+    translated: bool = False,
 ) -> str:
     """The module's IR; entry *k* of ``region.entries`` is the function ``entry<k>``.
 
-    *conditions*: programs by pc; a block begins at each.
+    *conditions*: programs by pc; a block begins at each. *translated*: for any mode, with a
+    *policy* that asks the TLB; without, for direct access to RAM alone.
     """
     entries = region.entries
     body = _RegionFunction(xlen, region, policy, conditions).build("body", entries)
     parts = [DECLARATIONS, body]
-    for k, pc in enumerate(entries):
-        parts.append(_entry(xlen, f"entry{k}", "body", pc, region.entry, k))
+    for k in range(len(entries)):
+        entry = _EntryFunction(xlen).define(f"entry{k}", region, k, translated=translated)
+        parts.append(entry)
     parts.append(ATTRIBUTES)
     return "\n\n".join(parts)

@@ -1,0 +1,225 @@
+"""The compiled regions of one machine that are entered, and those kept aside.
+
+A region is entered through the decoded entries of its entry pcs: their handler number is its slot.
+Where code lies is an arena offset (a *place*); what a region knows are addresses, so a placed
+region has the distance between both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from otoriscv.core.isa.handlers import FIRST_REGION, SPECIAL
+from otoriscv.core.layout import (
+    LINE_CODE,
+    LINE_REGION,
+    LINE_SHIFT,
+    LINES,
+    MACHINE,
+    MAX_REGIONS,
+    REGION_WORDS,
+    entry_offset,
+)
+from otoriscv.core.memory import Arena
+from otoriscv.jit.interp.slots import Slots
+from otoriscv.jit.llvm.arena import CodeArena
+from otoriscv.jit.llvm.compiler import CompiledRegion, hash_spans
+
+__all__ = ["InstalledRegions", "Placed"]
+
+#: Regions kept that do not fit the breakpoints or watchpoints in force.
+SHELF: Final = 256
+
+_REGIONS: Final = MACHINE["regions"]
+_ENTRIES: Final = MACHINE["region_entries"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A region and the arena offset of its address 0."""
+
+    region: CompiledRegion
+    delta: int
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Arena offsets (start, end) of its code."""
+        return ((s + self.delta, e + self.delta) for s, e in self.region.spans)
+
+    def places(self) -> list[int]:
+        """Of its instructions."""
+        return [pc + self.delta for pc in self.region.covered]
+
+
+@dataclass(slots=True)
+class _Row:
+    placed: Placed
+    code: int  # host address
+    first: int  # slot of its first entry
+    entries: tuple[int, ...]  # arena offsets of its decoded entries
+
+
+class InstalledRegions:
+    """Enters regions and forgets them. *decode* fills the decoded entry of an undecoded place:
+    (place, arena offset of the entry), False when it has none of its own. *handler_at* gives the
+    handler of the conditions of the breakpoint at a pc, if any.
+    """
+
+    def __init__(
+        self,
+        arena: Arena,
+        m: memoryview,
+        slots: Slots,
+        code: CodeArena,
+        decode: Callable[[int, int], int | None],
+        handler_at: Callable[[int], int | None],
+    ) -> None:
+        self._view = arena.view8
+        self._pool = arena.pool
+        self._m = m
+        m[MACHINE["nregions"]] = 0
+        self._slots = slots
+        self._code = code
+        self._decode = decode
+        self._handler_at = handler_at
+        self._rows: dict[int, _Row] = {}
+        self._free = list(range(MAX_REGIONS - 1, -1, -1))
+        self._shelf: list[Placed] = []
+        self._direct: Counter[int] = Counter()  # how many regions cover a place
+        self._translated: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def instructions(self) -> int:
+        """Compiled in the regions that are entered now; some in several."""
+        return sum(row.placed.region.instructions for row in self._rows.values())
+
+    def covering(self, place: int, *, translated: bool) -> int:
+        """How many regions that can run there contain the instruction at *place*."""
+        return self._translated[place] + (0 if translated else self._direct[place])
+
+    def install(self, placed: Placed) -> bool:
+        """Enter the region from now on. False: its code is not what it was made from any more, or
+        there is no room: what is compiled stays, this stays interpreted."""
+        region = placed.region
+        if hash_spans(tuple(placed.spans()), self._read) != region.digest:
+            return False
+        count = len(region.entries)
+        first = self._slots.take(count)
+        if first is None:
+            return False
+        code = self._code.put(region.code) if self._free else None
+        if code is None:
+            self._slots.free(first, count)
+            return False
+        row = self._free.pop()
+        entries = []
+        for k, (pc, at, own) in enumerate(region.entries):
+            condition = self._handler_at(pc)
+            self._slots.set(first + k, code + at, own if condition is None else condition)
+            entry = entry_offset(self._pool, pc + placed.delta)
+            entries.append(entry)
+            self._m[_ENTRIES + first + k] = entry
+            if self._may_enter(pc + placed.delta, entry, region):
+                self._view[entry : entry + 2] = (FIRST_REGION + first + k).to_bytes(2, "little")
+        spans = list(placed.spans())
+        at = _REGIONS + row * REGION_WORDS
+        self._m[at], self._m[at + 1] = min(s for s, _ in spans), max(e for _, e in spans)
+        self._m[at + 2], self._m[at + 3] = first, count
+        self._m[MACHINE["nregions"]] = max(self._m[MACHINE["nregions"]], row + 1)
+        for start, end in spans:
+            for line in range(start >> LINE_SHIFT, (end - 1 >> LINE_SHIFT) + 1):
+                self._view[LINES + line] |= LINE_REGION | LINE_CODE
+        self._rows[row] = _Row(placed, code, first, tuple(entries))
+        (self._translated if region.translated else self._direct).update(placed.places())
+        return True
+
+    def put_aside(self, placed: Placed) -> None:
+        """Keep a region that may fit again."""
+        self._shelf.append(placed)
+        del self._shelf[:-SHELF]
+
+    def sort(
+        self, touched: Callable[[CompiledRegion], bool], fits: Callable[[CompiledRegion], bool]
+    ) -> int:
+        """Of the regions that a change *touched*, put aside those that do not fit any more, and
+        enter those that do again. Returns how many were put aside."""
+        count = 0
+        for n, row in list(self._rows.items()):
+            if touched(row.placed.region) and not fits(row.placed.region):
+                self.put_aside(row.placed)
+                self._drop(n)
+                count += 1
+        again = [p for p in self._shelf if touched(p.region) and fits(p.region)]
+        self._shelf = [p for p in self._shelf if p not in again]
+        for placed in again:
+            self.install(placed)
+        return count
+
+    def written(self, start: int, end: int) -> int:
+        """Drop the regions made from arena bytes [start, end); returns how many."""
+        found = [
+            n
+            for n, row in self._rows.items()
+            if any(s < end and start < e for s, e in row.placed.spans())
+        ]
+        for n in found:
+            self._drop(n)
+        return len(found)
+
+    def reap(self) -> list[Placed]:
+        """Free the regions that native stores have dropped; returns them."""
+        found = [n for n in self._rows if self._m[_REGIONS + n * REGION_WORDS + 1] == 0]
+        return [self._drop(n) for n in found]
+
+    def clear(self) -> None:
+        """Drop all."""
+        for n in list(self._rows):
+            self._drop(n)
+        self._shelf.clear()
+
+    def _read(self, start: int, length: int) -> bytes:
+        return bytes(self._view[start : start + length])
+
+    def _may_enter(self, place: int, entry: int, region: CompiledRegion) -> bool:
+        """Make sure the entry is decoded: its operands serve the interpreter. False: it is a
+        better region's already, or not an instruction's."""
+        number = int.from_bytes(self._view[entry : entry + 2], "little")
+        if number >= FIRST_REGION:
+            return self._worth_of_slot(number - FIRST_REGION) < _worth(region)
+        if 0 < number < len(SPECIAL):
+            return False
+        return number != 0 or self._decode(place, entry) is not None
+
+    def _worth_of_slot(self, slot: int) -> tuple[bool, int]:
+        for row in self._rows.values():
+            if row.first <= slot < row.first + len(row.entries):
+                return _worth(row.placed.region)
+        return False, 0
+
+    def _drop(self, number: int) -> Placed:
+        """Forget a region: its entries are decoded anew."""
+        row = self._rows.pop(number)
+        for k, entry in enumerate(row.entries):
+            if (
+                int.from_bytes(self._view[entry : entry + 2], "little")
+                == FIRST_REGION + row.first + k
+            ):
+                self._view[entry : entry + 16] = bytes(16)
+        at = _REGIONS + number * REGION_WORDS
+        self._m[at] = self._m[at + 1] = self._m[at + 3] = 0
+        self._code.free(row.code)
+        self._free.append(number)
+        self._slots.free(row.first, len(row.entries))
+        region = row.placed.region
+        (self._translated if region.translated else self._direct).subtract(row.placed.places())
+        return row.placed
+
+
+def _worth(region: CompiledRegion) -> tuple[bool, int]:
+    """Translated regions run in any mode; larger ones are left less often."""
+    return region.translated, region.instructions

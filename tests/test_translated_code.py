@@ -1,0 +1,186 @@
+"""Hot code under translation: every engine ends in the same state as one that steps, whatever
+happens to the pages that the code lies in.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from otoriscv.core.encode import Program, assemble
+from otoriscv.core.layout import MACHINE
+from tests.engine_box import ENGINES, HOT, STEP, Exit, difference
+from tests.test_mmu import MODES, RAM, A, D, R, U, V, W, X, make
+
+PAGE = 4096
+CODE = 0x4001_0000  # virtual: a loop in one page, its function in the next
+DATA = 0x4002_0000
+CODE_AT = RAM + 0x20_0000  # physical
+DATA_AT = RAM + 0x30_0000
+ELSEWHERE = RAM + 0x28_0000
+NATIVE = [e for e in (*ENGINES, HOT) if e != "python"]
+
+#: Sums words of two data pages into a0, through a function in the next page; s2 counts.
+LOOP = f"""
+    li s0, {DATA:#x}
+    li s1, {DATA + PAGE:#x}
+    li s2, 0
+loop:
+    lw a1, 0(s0)
+    jal ra, loop + {PAGE}
+    sw a0, 4(s1)
+    addi s2, s2, 1
+    j loop
+"""
+FUNCTION = "lw a2, 0(s1); add a1, a1, a2; {operation} a0, a0, a1; ret"
+
+EACH = pytest.mark.parametrize(("engine", "mode"), [(e, m) for e in NATIVE for m in MODES])
+
+
+class Guest:
+    """The loop in user mode."""
+
+    def __init__(self, engine: str, mode: str, second: int = CODE_AT + PAGE) -> None:
+        self.box, self.tables = make(engine, mode)
+        box, tables = self.box, self.tables
+        self.program: Program = assemble(LOOP, box.xlen, CODE)
+        self.into = self.program.symbols["loop"] - CODE
+        box.memory.write(CODE_AT, self.program.code)
+        self.function(second, "add")
+        for va, pa, flags in (
+            (CODE, CODE_AT, R | X),
+            (CODE + PAGE, second, R | X),
+            (DATA, DATA_AT, R | W),
+            (DATA + PAGE, DATA_AT + PAGE, R | W),
+        ):
+            tables.map(va, pa, flags | V | U | A | D)
+        box.memory.write(DATA_AT, (3).to_bytes(4, "little"))
+        box.memory.write(DATA_AT + PAGE, (4).to_bytes(4, "little"))
+        box.hart.write_csr("satp", tables.satp)
+        box.hart.priv = 0
+        box.hart.pc = CODE
+
+    def function(self, page: int, operation: str) -> None:
+        text = FUNCTION.format(operation=operation)
+        self.box.memory.write(page + self.into, assemble(text, self.box.xlen, CODE).code)
+
+    def remap(self, va: int, pa: int, flags: int) -> None:
+        """As a kernel does it, with its fence."""
+        self.tables.map(va, pa, flags | V | U | A | D)
+        self.box.hart.routines("tlb_flush")(self.box.q)  # type: ignore[misc]
+
+
+def both(engine: str, mode: str, second: int = CODE_AT + PAGE) -> tuple[Guest, Guest]:
+    return Guest(engine, mode, second), Guest(STEP, mode, second)
+
+
+def run(guests: tuple[Guest, Guest], steps: int) -> None:
+    for guest in guests:
+        assert guest.box.run(steps) == Exit.SLICE
+    assert not (what := difference(guests[0].box, guests[1].box)), what
+
+
+def hot(guest: Guest) -> float:
+    """The share of steps in regions."""
+    box = guest.box
+    return float(box.m[MACHINE["region_steps"]] / box.steps)
+
+
+@EACH
+@pytest.mark.parametrize("second", [CODE_AT + PAGE, ELSEWHERE], ids=["in a row", "scattered"])
+def test_hot_code(engine: str, mode: str, second: int) -> None:
+    guests = both(engine, mode, second)
+    for steps in (5000, 777, 1, 20_000):
+        run(guests, steps)
+    if engine == HOT:
+        assert hot(guests[0]) > 0.5
+
+
+@EACH
+def test_another_function_in_its_place(engine: str, mode: str) -> None:
+    """The same address leads to other code, and back again."""
+    guests = both(engine, mode)
+    for guest in guests:
+        guest.function(ELSEWHERE, "sub")
+    run(guests, 3000)
+    for n in range(4):
+        for guest in guests:
+            guest.remap(CODE + PAGE, (CODE_AT + PAGE, ELSEWHERE)[n % 2 == 0], R | X)
+        run(guests, 1500)
+
+
+@EACH
+def test_rights_taken_away(engine: str, mode: str) -> None:
+    """Data becomes read-only, code not executable: the faults come at the exact instruction."""
+    for va, pa, flags in ((DATA + PAGE, DATA_AT + PAGE, R), (CODE + PAGE, CODE_AT + PAGE, R)):
+        guests = both(engine, mode)
+        run(guests, 3000)
+        for guest in guests:
+            guest.remap(va, pa, flags)
+        run(guests, 50)
+        assert guests[0].box.hart.priv == 3
+
+
+@EACH
+def test_written_through_another_address(engine: str, mode: str) -> None:
+    """A function is rewritten through its physical address; the change holds at once."""
+    guests = both(engine, mode)
+    run(guests, 3000)
+    for guest in guests:
+        guest.function(CODE_AT + PAGE, "sub")
+    run(guests, 1000)
+
+
+@EACH
+@pytest.mark.parametrize("where", ["loop", "function"])
+def test_breakpoints_at_virtual_addresses(engine: str, mode: str, where: str) -> None:
+    """Set while the code is hot; and the same code at another address goes on."""
+    guest = Guest(engine, mode)
+    box = guest.box
+    alias = CODE + 64 * PAGE
+    guest.tables.map(alias, CODE_AT, R | X | V | U | A | D)
+    guest.tables.map(alias + PAGE, CODE_AT + PAGE, R | X | V | U | A | D)
+    assert box.run(3000) == Exit.SLICE
+    at = CODE + guest.into + (PAGE if where == "function" else 0)
+    box.breakpoints.add(at)
+    for _ in range(3):
+        assert box.resume() == Exit.BREAKPOINT
+        assert box.hart.pc == at
+    box.hart.pc += alias - CODE
+    box.hart.x[1] += alias - CODE
+    rounds = box.hart.x[18]
+    assert box.run(3000) == Exit.SLICE
+    assert box.hart.x[18] > rounds + 300
+    box.hart.pc += CODE - alias
+    box.hart.x[1] += CODE - alias
+    assert box.run() == Exit.BREAKPOINT
+    box.breakpoints.remove(at)
+    assert box.run(3000) == Exit.SLICE
+
+
+@EACH
+def test_a_breakpoint_set_before_there_is_translation(engine: str, mode: str) -> None:
+    """Code that ran at its physical address has a breakpoint at its virtual one."""
+    guest = Guest(engine, mode)
+    box = guest.box
+    at = CODE + guest.into
+    box.breakpoints.add(at)
+    box.hart.priv = 3
+    box.hart.pc = CODE_AT + guest.into
+    box.hart.x[8], box.hart.x[9] = DATA_AT, DATA_AT + PAGE
+    assert box.run(3000) == Exit.SLICE
+    box.hart.priv = 0
+    box.hart.pc = CODE
+    assert box.run() == Exit.BREAKPOINT
+    assert box.hart.pc == at
+
+
+@EACH
+def test_watched_data(engine: str, mode: str) -> None:
+    """A watchpoint's address is a virtual one, and everything beside it stays fast."""
+    guest = Guest(engine, mode)
+    box = guest.box
+    assert box.run(3000) == Exit.SLICE
+    box.watchpoints.add(DATA + PAGE + 4, 4, 2)
+    for _ in range(3):
+        assert box.resume() == Exit.WATCH
+        assert box.hart.pc == CODE + guest.into + 8
