@@ -303,6 +303,7 @@ def test_a_loop_too_large_for_a_region(xlen: int) -> None:
         ends.append(state(made))
         if engine == "llvm":
             assert made.m[MACHINE["region_steps"]] > 0
-            assert all(i.region.instructions <= 512 for i in made.engine._rows.values())  # type: ignore[attr-defined]
+            assert isinstance(made.engine, LlvmEngine)
+            assert all(r.instructions <= 512 for r in made.engine.regions())
         made.close()
     assert ends[0] == ends[1]

@@ -154,15 +154,20 @@ class LlvmEngine(InterpEngine):
             self._refused.clear()
             self._sort(lambda region: not region.translated, "watchpoint")
 
+    def regions(self) -> list[CompiledRegion]:
+        """The regions that are entered now."""
+        return self._regions.all()
+
     def report(self) -> dict[str, object]:
         """Regions, what compiling them cost, and why they were dropped."""
         counts = dict(self.statistics)
         installed = counts.pop("regions")
+        regions = self.regions()
         return {
             **super().report(),
-            "regions": len(self._regions),
+            "regions": len(regions),
             "regions_installed": installed,
-            "instructions_in_regions": self._regions.instructions,
+            "instructions_in_regions": sum(r.instructions for r in regions),
             "code_bytes": self._arena.used,
             **counts,
             "compile_seconds": round(counts["compile_seconds"], 3),

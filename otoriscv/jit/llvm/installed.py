@@ -90,13 +90,9 @@ class InstalledRegions:
         self._direct: Counter[int] = Counter()  # how many regions cover a place
         self._translated: Counter[int] = Counter()
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def instructions(self) -> int:
-        """Compiled in the regions that are entered now; some in several."""
-        return sum(row.placed.region.instructions for row in self._rows.values())
+    def all(self) -> list[CompiledRegion]:
+        """Those that are entered now."""
+        return [row.placed.region for row in self._rows.values()]
 
     def covering(self, place: int, *, translated: bool) -> int:
         """How many regions that can run there contain the instruction at *place*."""
