@@ -8,8 +8,8 @@ import pytest
 
 from otoriscv.core.encode import Program, assemble
 from otoriscv.core.layout import MACHINE
-from tests.engine_box import ENGINES, HOT, RAM, STEP, EngineBox, Exit, difference
-from tests.test_mmu import MODES, A, D, R, Tables, U, V, W, X, make
+from tests.engine_box import ENGINES, HOT, RAM, STEP, Exit, difference
+from tests.test_mmu import MODES, A, D, R, U, V, W, X, make
 
 PAGE = 4096
 CODE = 0x4001_0000  # virtual: a loop in one page, its function in the next
