@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import random
+import struct
 import subprocess
 import sys
 import time
@@ -231,25 +235,176 @@ def test_bad_files(tmp_path: Path) -> None:
         m.restore(Snapshot.read(path))
 
 
-@pytest.mark.timing
-def test_a_save_takes_milliseconds() -> None:
-    with Machine(build(BUSY), ram=128 << 20) as m:
-        m.mem[0x8100_0000:+0x400_0000] = b"\x5a" * 0x400_0000  # 64 MiB in use
+def _file(header: bytes, body: bytes) -> bytes:
+    """A file with a right checksum."""
+    data = b"otoriscv snapshot\n" + struct.pack("<II", 1, len(header)) + header + body
+    return data + hashlib.sha256(data).digest()
+
+
+def test_truncated_and_flipped_at_every_kind_of_place(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Machine(build(BUSY), ram=1 << 20) as m:
+        m.run(count=2_000)
+        m.save().write(path)
+    good = path.read_bytes()
+    header = 26 + struct.unpack_from("<I", good, 22)[0]
+    edges = [0, 1, 17, 18, 22, 26, 27, header - 1, header, header + 1]
+    edges += [len(good) - 33, len(good) - 32, len(good) - 31, len(good) - 1]
+    for end in edges:
+        path.write_bytes(good[:end])
+        with pytest.raises(SnapshotError, match=r"is no snapshot|is damaged"):
+            Snapshot.read(path)
+    for at in edges[:-1]:
+        for bit in range(8):
+            path.write_bytes(good[:at] + bytes([good[at] ^ 1 << bit]) + good[at + 1 :])
+            with pytest.raises(SnapshotError, match=r"is no snapshot|is damaged|has format"):
+                Snapshot.read(path)
+
+
+def test_files_with_a_right_checksum_and_wrong_content(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Machine(build(BUSY), ram=1 << 20) as m:
+        m.run(count=2_000)
+        m.save().write(path)
+        before = state(m)
+        good = path.read_bytes()
+        size = struct.unpack_from("<I", good, 22)[0]
+        header, body = json.loads(good[26 : 26 + size]), good[26 + size : -32]
+
+        def refused(content: object, message: str, data: bytes = body) -> None:
+            path.write_bytes(_file(json.dumps(content).encode(), data))
+            with pytest.raises(SnapshotError, match=message) as caught:
+                m.restore(Snapshot.read(path))
+            assert "\n" not in str(caught.value)
+            assert state(m) == before
+
+        def changed(*keys: object, to: object) -> object:
+            copy = json.loads(json.dumps(header))
+            place = copy
+            for key in keys[:-1]:
+                place = place[key]
+            place[keys[-1]] = to
+            return copy
+
+        bad: list[object] = [[], {}, None, {"pages": 1}, {**header, "pages": [1.5]}]
+        for content in bad:
+            refused(content, "not written by this version")
+        refused(changed("pages", to=header["pages"] * 2), "not written by this version")
+        refused(changed("pages", 0, to=0), "not written by this version")
+        refused(header, "not written by this version", body[:-9])
+        refused(header, "not written by this version", b"no zlib")
+        refused(changed("identity", to={"memory": header["identity"]["memory"]}), "another machine")
+        refused(changed("identity", "harts", to=9), "another machine: harts 9, here 1")
+        refused(changed("events", to=[[1, 99, "tick"]]), "device 99")
+        for keys, to, where in (
+            (("runner",), {}, "state.runner"),
+            (("clock",), "now", "state.clock"),
+            (("clock",), [1], "state.clock"),
+            (("machine", "skip"), -1, "state.machine.skip"),
+            (("machine", "skip"), "x", "state.machine.skip"),
+            (("harts",), [], "state.harts"),
+            (("harts", 0, "pc"), [0, 0], r"state.harts\[0\].pc"),
+            (("harts", 0, "pc"), [1 << 64], r"state.harts\[0\].pc"),
+            (("harts", 0, "pc"), [None], r"state.harts\[0\].pc"),
+            (("harts", 0, "new"), [0], r"state.harts\[0\].new"),
+            (("devices", 0), {}, r"state.devices\[0\]"),
+            (("hub", "pending"), 5, "state.hub.pending"),
+        ):
+            refused(changed("state", *keys, to=to), f"{where}.* is different here")
+        path.write_bytes(good)
+        m.restore(Snapshot.read(path))
+        assert state(m) == before
+
+
+def test_a_snapshot_outlives_its_machine_and_goes_to_others() -> None:
+    with Machine(build(BUSY)) as m, Machine(build(BUSY)) as third:
+        m.run(count=1_000)
+        first = m.save()
+        m.run(count=1_000)
+        second, expected = m.save(), state(m)
+        end = finish(m)
+        third.run(count=77)
+        own = third.save()
+        third.restore(second)
+        assert finish(third) == end
+        third.restore(own)
+        assert third.retired == 77
+    with Machine(build(BUSY)) as other:
+        other.restore(second)
+        assert state(other) == expected
+        other.restore(first)
+        assert other.retired == 1_000
+        other.restore(second)
+        assert finish(other) == end
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_has_memory_of_its_own() -> None:
+    """Before the first save, when nothing else keeps the two apart."""
+    with Machine(build(BUSY), engine="python") as m:
+        m.run(count=1_000)
+        before = state(m)
+        child = os.fork()
+        if not child:
+            m.mem["table"] = b"changed!"
+            os._exit(m.mem["table" : m.symbols["table"] + 8] != b"changed!")
+        assert os.waitpid(child, 0)[1] == 0
+        assert state(m) == before
         saved = m.save()
-        saves, restores = [], []
-        for _ in range(10):
-            m.run(count=2_000)
-            t0 = time.perf_counter()
-            m.save()
-            saves.append(time.perf_counter() - t0)
+        end = finish(m)
         m.restore(saved)
-        for _ in range(10):
-            m.run(count=2_000)
+        assert state(m) == before
+        assert finish(m) == end
+
+
+@pytest.mark.parametrize("backed", (True, False))
+def test_memory_that_cannot_be_frozen_is_copied(
+    backed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not backed:
+        monkeypatch.setattr("os.memfd_create", _no_memfd, raising=False)
+    with Machine(build(BUSY), ram=1 << 20) as m:
+        assert (m.board.arena.backing is None) != (backed and sys.platform == "linux")
+        m.run(count=1_000)
+        saved, here = m.save(), state(m)
+        end = finish(m)
+        m.restore(saved)
+        assert state(m) == here
+        m.reset()
+        assert m.mem[0x8008_0000:+16] == bytes(16)
+        m.restore(saved)
+        assert finish(m) == end
+
+
+def _no_memfd(*_: object) -> int:
+    raise OSError("none here")
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("used", (0, 64 << 20, 120 << 20))
+def test_a_save_takes_milliseconds(used: int) -> None:
+    first, saves, restores, older = [], [], [], []
+    for _ in range(3):
+        with Machine(build(BUSY), ram=128 << 20) as m:
+            m.mem[0x8040_0000:+used] = b"\x5a" * used
+            t0 = time.perf_counter()
+            saved = m.save()
+            first.append(time.perf_counter() - t0)
+            for _ in range(10):
+                m.run(count=2_000)
+                t0 = time.perf_counter()
+                m.save()
+                saves.append(time.perf_counter() - t0)
             t0 = time.perf_counter()
             m.restore(saved)
-            restores.append(time.perf_counter() - t0)
-    assert min(saves) < 0.01, saves
-    assert min(restores) < 0.01, restores
+            older.append(time.perf_counter() - t0)
+            for _ in range(10):
+                m.run(count=2_000)
+                t0 = time.perf_counter()
+                m.restore(saved)
+                restores.append(time.perf_counter() - t0)
+    for times in (first, saves, restores, older):
+        assert min(times) < 0.01, (first, saves, restores, older)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -261,6 +261,8 @@ class Machine:
     def reset(self) -> None:
         """Power-on state: memory cleared, devices and harts reset, images loaded again."""
         with self.lock:
+            if self.arena.backing is not None:
+                self.arena.backing.clear()
             for r in self.memory.ranges():
                 self._clear(r.offset, r.size)
             self.events.clear()
@@ -288,7 +290,9 @@ class Machine:
         self.engine.memory_changed(offset, size)
         if self._stepper is not None and self._stepper is not self.engine:
             self._stepper.memory_changed(offset, size)
-        regions = [(offset, size), (LINES + (offset >> LINE_SHIFT), size >> LINE_SHIFT)]
+        regions = [(LINES + (offset >> LINE_SHIFT), size >> LINE_SHIFT)]
+        if arena.backing is None:
+            regions.append((offset, size))
         if arena.pool:
             start = arena.pool + pool_size(offset - self.memory.ranges()[0].offset)
             regions.append((start, pool_size(size)))

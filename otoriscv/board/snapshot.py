@@ -1,20 +1,21 @@
 """Snapshots: a halted machine's whole state as a value.
 
-Memory is kept as pages that snapshots share: only pages written since the last snapshot are copied,
-and pages of zeros not at all. The line map knows which were written, whoever did it (docs/abi.md).
+Memory is shared between snapshots: only pages written since the last one are copied (see
+`board/snapshot_pages.py`). The line map knows which were written, whoever did it (docs/abi.md).
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from otoriscv.board.snapshot_check import mismatch
+from otoriscv.board.snapshot_pages import Pages, restore_pages, save_pages
 from otoriscv.core import mode
-from otoriscv.core.layout import HART, HART_FIELDS_END, MACHINE, MEM, PAGE, PAGE_SHIFT
+from otoriscv.core.layout import HART, HART_FIELDS_END, MACHINE
 from otoriscv.devices.state import Stateful
 
 if TYPE_CHECKING:
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Event", "Snapshot", "SnapshotError", "restore", "save"]
 
-_ZERO: Final = bytes(PAGE)
 _SLOTS: Final = (
     *("stop", "steps_end", "slice_end", "skip"),
     *("uart_ier", "uart_lcr", "uart_lsr", "uart_head", "uart_tail"),
     *("traps", "interrupts", "invalidations"),
 )
-_TOUCHED: Final = 62  # pagemap: bit 63 present, 62 swapped
 _NAMES: Final = sorted((at, name) for name, at in HART.items() if at < HART_FIELDS_END)
 _ENDS: Final = [*(at for at, _ in _NAMES[1:]), HART_FIELDS_END]
 _FIELDS: Final = {name: (at, end) for (at, name), end in zip(_NAMES, _ENDS, strict=True)}
@@ -54,12 +53,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A machine's state. *identity* says which machines it fits; *pages* are by arena offset."""
+    """A machine's state. *identity* says which machines it fits."""
 
     identity: Mapping[str, Any]
     state: Mapping[str, Any]
     events: tuple[Event, ...]
-    pages: Mapping[int, bytes]
+    pages: Pages
     origin: weakref.ref[VirtMachine] | None = None
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -85,22 +84,13 @@ def save(machine: VirtMachine) -> Snapshot:
         machine.runner.settle()
         machine.flush()
         now = machine.instant
-        state = {
-            "machine": {name: machine.m[MACHINE[name]] for name in _SLOTS},
-            "harts": [_save_hart(hart) for hart in machine.harts],
-            "clock": [machine.clock.elapsed(), machine.clock.ticks()],
-            "runner": machine.runner.save(),
-            "hub": machine.hub.save(),
-            "devices": [_state(device) for _, _, device in machine.bus.devices()],
-            "htif": None if machine.htif is None else machine.htif.save(),
-            "semihosting": _semihosting(machine),
-        }
+        state = _everything(machine)
         events = tuple(
             _event(machine, instant - now, call) for instant, call in machine.events.pending()
         )
         for hart in machine.harts:  # as `restore` does, so that both go on alike
             hart.flush_tlb()
-        pages = _save_pages(machine)
+        pages = save_pages(machine.memory, _last(machine))
         made = Snapshot(_identity(machine), state, events, pages, weakref.ref(machine))
         machine.checkpoint = made
         return made
@@ -114,7 +104,7 @@ def restore(machine: VirtMachine, snapshot: Snapshot) -> None:
         machine.runner.settle()
         machine.flush()
         state = snapshot.state
-        _restore_pages(machine, snapshot.pages)
+        restore_pages(machine.memory, _last(machine), snapshot.pages)
         for name, value in state["machine"].items():
             machine.m[MACHINE[name]] = value
         for hart, fields in zip(machine.harts, state["harts"], strict=True):
@@ -137,6 +127,24 @@ def restore(machine: VirtMachine, snapshot: Snapshot) -> None:
         machine.checkpoint = machine.origin = snapshot
 
 
+def _everything(machine: VirtMachine) -> dict[str, Any]:
+    """All state but memory and events."""
+    return {
+        "machine": {name: machine.m[MACHINE[name]] for name in _SLOTS},
+        "harts": [_save_hart(hart) for hart in machine.harts],
+        "clock": [machine.clock.elapsed(), machine.clock.ticks()],
+        "runner": machine.runner.save(),
+        "hub": machine.hub.save(),
+        "devices": [_state(device) for _, _, device in machine.bus.devices()],
+        "htif": None if machine.htif is None else machine.htif.save(),
+        "semihosting": _semihosting(machine),
+    }
+
+
+def _last(machine: VirtMachine) -> Pages | None:
+    return machine.checkpoint.pages if machine.checkpoint is not None else None
+
+
 def _identity(machine: VirtMachine) -> dict[str, Any]:
     config = machine.config
     return {
@@ -154,9 +162,14 @@ def _identity(machine: VirtMachine) -> dict[str, Any]:
 
 def _check(machine: VirtMachine, snapshot: Snapshot) -> None:
     here = _identity(machine)
-    for what, value in snapshot.identity.items():
-        if here[what] != value:
-            raise SnapshotError(f"it is of another machine: {what} {value}, here {here[what]}")
+    for what, value in here.items():
+        there = snapshot.identity.get(what)
+        if there != value:
+            raise SnapshotError(f"it is of another machine: {what} {there}, here {value}")
+    if snapshot.origin is None:  # it is from a file
+        where = mismatch(_everything(machine), snapshot.state)
+        if where is not None:
+            raise SnapshotError(f"it was not written by this version: {where} is different here")
 
 
 # -- parts
@@ -210,62 +223,12 @@ def _callback(machine: VirtMachine, snapshot: Snapshot, event: Event) -> Callabl
         if snapshot.origin is None or snapshot.origin() is not machine:
             raise SnapshotError("a function of another machine is to be called later")
         return event.callback
-    device: object = machine.bus.devices()[event.device][2]
+    devices = machine.bus.devices()
+    if not 0 <= event.device < len(devices):
+        raise SnapshotError(f"its event is of device {event.device}: there are {len(devices)}")
+    device: object = devices[event.device][2]
     found = getattr(getattr(device, "device", device), event.method, None)
     if not callable(found):
-        raise SnapshotError(f"its {machine.bus.devices()[event.device][2].name} is another device")
+        raise SnapshotError(f"its {devices[event.device][2].name} is another device")
     callback: Callable[[], None] = found
     return callback
-
-
-# -- memory
-
-
-def _save_pages(machine: VirtMachine) -> Mapping[int, bytes]:
-    memory, view = machine.memory, machine.arena.view8
-    base = machine.checkpoint
-    changed = memory.dirty_pages() if base is not None else _touched(machine)
-    pages = dict(base.pages) if base is not None else {}
-    for at in changed:
-        data = bytes(view[at : at + PAGE])
-        if data == _ZERO:
-            pages.pop(at, None)
-        elif pages.get(at) != data:
-            pages[at] = data
-    memory.set_clean(changed if base is not None else None)
-    return pages
-
-
-def _restore_pages(machine: VirtMachine, pages: Mapping[int, bytes]) -> None:
-    memory, view = machine.memory, machine.arena.view8
-    base = machine.checkpoint
-    changed: set[int]
-    if base is None:
-        changed = {*_touched(machine), *pages}
-    else:
-        changed = set(memory.dirty_pages())
-        if base.pages is not pages:
-            old = base.pages
-            changed.update(at for at in {*old, *pages} if old.get(at) is not pages.get(at))
-    for at in changed:
-        data = pages.get(at, _ZERO)
-        if view[at : at + PAGE].tobytes() != data:
-            memory.write_at(at, data)
-    memory.set_clean(sorted(changed) if base is not None else None)
-
-
-def _touched(machine: VirtMachine) -> Iterable[int]:
-    """Arena offsets of the pages that can hold anything but zeros."""
-    end = MEM + sum(r.size for r in machine.memory.ranges())
-    every = range(MEM, end, PAGE)
-    if mmap.PAGESIZE != PAGE:
-        return every
-    try:
-        with open("/proc/self/pagemap", "rb", buffering=0) as file:
-            file.seek((machine.arena.address + MEM >> PAGE_SHIFT) * 8)
-            entries = memoryview(file.read(len(every) * 8)).cast("Q")
-    except (OSError, TypeError):
-        return every
-    if len(entries) != len(every):
-        return every
-    return [at for at, entry in zip(every, entries, strict=True) if entry >> _TOUCHED]

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from otoriscv.board.snapshot import Event, Snapshot, SnapshotError
+from otoriscv.board.snapshot_pages import Pages
 from otoriscv.core.layout import MEM, PAGE
 
 __all__ = ["VERSION", "read", "write"]
@@ -31,7 +32,7 @@ def write(snapshot: Snapshot, path: str) -> None:
     """Write *snapshot*; a reader finds all of it or nothing."""
     if any(event.callback is not None for event in snapshot.events):
         raise SnapshotError("a Python function is to be called later: that cannot be in a file")
-    pages = sorted(snapshot.pages)
+    pages = snapshot.pages.used()
     try:
         header = json.dumps(
             {
@@ -44,7 +45,7 @@ def write(snapshot: Snapshot, path: str) -> None:
         ).encode()
     except TypeError as error:
         raise SnapshotError(f"a device's state cannot be in a file: {error}") from None
-    body = zlib.compress(b"".join(snapshot.pages[at] for at in pages), _LEVEL)
+    body = zlib.compress(b"".join(snapshot.pages.page(at) for at in pages), _LEVEL)
     data = _MAGIC + _HEAD.pack(VERSION, len(header)) + header + body
     folder = os.path.dirname(path) or "."
     handle, name = tempfile.mkstemp(dir=folder, prefix=".snapshot-")
@@ -74,13 +75,15 @@ def read(path: str) -> Snapshot:
         raise SnapshotError("is damaged (its checksum is wrong)")
     try:
         return _parse(content[start : start + length], content[start + length :])
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
         raise SnapshotError(f"was not written by this version ({error})") from None
 
 
 def _parse(header: bytes, body: bytes) -> Snapshot:
     fields: dict[str, Any] = json.loads(header, object_hook=_decode)
     offsets: list[int] = fields["pages"]
+    if not all(type(at) is int for at in offsets) or offsets != sorted(set(offsets)):
+        raise ValueError("its list of pages is none")
     raw = zlib.decompressobj().decompress(body, len(offsets) * PAGE + 1)
     if len(raw) != len(offsets) * PAGE:
         raise ValueError("pages are missing")
@@ -89,7 +92,7 @@ def _parse(header: bytes, body: bytes) -> Snapshot:
         raise ValueError("a page is outside memory")
     pages = {at: raw[n * PAGE : (n + 1) * PAGE] for n, at in enumerate(offsets)}
     events = tuple(Event(int(d), int(n), str(name)) for d, n, name in fields["events"])
-    return Snapshot(fields["identity"], fields["state"], events, pages)
+    return Snapshot(fields["identity"], fields["state"], events, Pages(pages))
 
 
 def _encode(value: object) -> object:

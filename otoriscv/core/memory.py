@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from otoriscv.core.backing import Backing
 from otoriscv.core.layout import (
     HART_SIZE,
     LINE_CLEAN,
@@ -37,6 +39,10 @@ _PAGE_LINES: Final = PAGE >> LINE_SHIFT
 _WITH_CLEAN: Final = bytes(n | LINE_CLEAN for n in range(256))
 _WITHOUT_CLEAN: Final = bytes(n & ~LINE_CLEAN for n in range(256))
 _IS_DIRTY: Final = bytes(not n & LINE_CLEAN for n in range(256))
+#: Line bytes of so much memory at a time.
+_CHUNK: Final = 1 << 16
+_NO_FLAGS: Final = bytes(_CHUNK)
+_ONLY_CLEAN: Final = bytes([LINE_CLEAN]) * _CHUNK
 
 
 class MemoryHole(Exception):
@@ -83,6 +89,10 @@ class Arena:
         self.machine = self.words(0, MACHINE_SIZE)
         self._views: list[memoryview] = [self.machine]
         self._address = 0
+        #: Guest memory as a file that can be frozen, where the host has such files.
+        self.backing: Backing | None = None
+        with contextlib.suppress(OSError):
+            self.backing = Backing(self.address + MEM, self.capacity)
 
     @property
     def size(self) -> int:
@@ -112,6 +122,8 @@ class Arena:
         for view in (*self._views, self.view64, self.view8):
             view.release()
         self._views.clear()
+        if self.backing is not None:
+            self.backing.close()
         try:
             self.buffer.close()
         except BufferError:  # somebody still holds a view: freed with the last one
@@ -293,7 +305,12 @@ class Memory:
                 view[lines : lines + _PAGE_LINES] = flags.translate(_WITH_CLEAN)
             return
         start, end = LINES + (MEM >> LINE_SHIFT), LINES + (self._end >> LINE_SHIFT)
-        view[start:end] = bytes(view[start:end]).translate(_WITH_CLEAN)
+        for at in range(start, end, _CHUNK):
+            flags = bytes(view[at : min(at + _CHUNK, end)])
+            if flags == _NO_FLAGS:  # much faster, and most of them
+                view[at : at + _CHUNK] = _ONLY_CLEAN
+            else:
+                view[at : at + len(flags)] = flags.translate(_WITH_CLEAN)
 
     def dirty_pages(self) -> list[int]:
         """Arena offsets of the pages written since `set_clean`."""
