@@ -18,10 +18,16 @@ __all__ = ["MEMORY_BREAKPOINTS", "Suite", "fetch"]
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "otoriscv" / "gdb"
+#: With columns a line has several rows in the line table, and gdb steps through each by itself.
 CFLAGS: Final = {
-    32: "-march=rv32imafdc -mabi=ilp32d",
-    64: "-march=rv64imafdc -mabi=lp64d -mcmodel=medany",
+    32: "-march=rv32imafdc -mabi=ilp32d -gno-column-info",
+    64: "-march=rv64imafdc -mabi=lp64d -mcmodel=medany -gno-column-info",
 }
+#: As gdb.exp sets them, but for the time-out: a stub on a loaded host may start in more than 2 s.
+_GDB_FLAGS: Final = (
+    '-nw -nx -iex "set height 0" -iex "set width 0" -iex "set remotetimeout 30" '
+    "-data-directory /usr/share/gdb"
+)
 GCC: Final = "riscv64-unknown-elf-gcc"
 #: Behind a test's name: gdb writes ebreak into memory instead of asking the stub (Z packets).
 MEMORY_BREAKPOINTS: Final = "+memory-breakpoints"
@@ -64,11 +70,11 @@ class Suite:
             "srcdir": str(testsuite),
             "objdir": str(work),
             "GDB": shutil.which("gdb-multiarch") or "gdb-multiarch",
-            "GDB_DATA_DIRECTORY": "/usr/share/gdb",
+            "INTERNAL_GDBFLAGS": _GDB_FLAGS,
             "gdb_test_timeout": "20",
             "enable_libctf": "no",  # what gdb's own configure script would have written
         }
-        lines = [f'set {name} "{value}"' for name, value in settings.items()]
+        lines = [f"set {name} {{{value}}}" for name, value in settings.items()]
         lines.append(f'lappend boards_dir "{boards}"')
         (work / "site.exp").write_text("\n".join(lines) + "\n")
         self.environment = {
