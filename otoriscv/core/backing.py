@@ -47,11 +47,12 @@ class Frozen:
 class Backing:
     """Maps *size* bytes of zeros at the host *address*, inside a mapping that is there already.
 
-    OSError when the host has no files in memory.
+    OSError when the host has no files in memory, or *size* is not whole pages of the host.
     """
 
     def __init__(self, address: int, size: int) -> None:
-        if sys.platform != "linux":
+        self._file = -1
+        if sys.platform != "linux" or size % mmap.PAGESIZE:
             raise OSError("no files in memory")
         self._address, self._size = address, size
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -60,7 +61,6 @@ class Backing:
             *(ctypes.c_void_p, ctypes.c_size_t),
             *(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long),
         ]
-        self._file = -1
         self.clear()
         _SHARED_ONES.add(self)
 
