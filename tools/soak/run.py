@@ -1,0 +1,275 @@
+"""Soak the compiler: random guests on the llvm engine beside the interpreter, for as long as asked.
+
+    python -m tools.soak.run --minutes 60
+
+Both machines get the same random programs, breakpoints, watchpoints, writes into code and data and
+resets at the same instructions, and must agree on every stop, register, CSR and byte of memory.
+Compile workers are killed and halted meanwhile. At the end memory, file descriptors and processes
+must be what they were after the first tenth. The exit code is 1 when something differs; the seed
+that is printed then repeats the guests and what was done to them (not when workers died).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from otoriscv.core.layout import MACHINE
+from otoriscv.jit.cache import open_cache
+from otoriscv.jit.engine import Engine
+from otoriscv.jit.interp.library import library
+from otoriscv.jit.llvm.engine import LlvmEngine
+from otoriscv.jit.settings import JitSettings
+from tests.engine_box import EngineBox, Exit, difference
+from tests.random_programs import END, SCRATCH, SCRATCH_SIZE, START, alu_word, random_program
+
+WORKERS = 2
+GROWTH = 48 << 20  # bytes that the process may grow behind the first tenth
+
+
+class CompiledBox(EngineBox):
+    """A box whose engine compiles in workers what was seen hot once."""
+
+    def _create(self, engine: str) -> Engine:
+        return LlvmEngine(self, self.stepper, JitSettings(threshold=1, workers=WORKERS))
+
+    @property
+    def compiler(self) -> LlvmEngine:
+        """The engine."""
+        assert isinstance(self.main_engine, LlvmEngine)
+        return self.main_engine
+
+
+class Diverged(Exception):
+    """The two machines are not the same; the message says where."""
+
+
+@dataclass
+class Usage:
+    """What the process holds."""
+
+    resident: int
+    descriptors: int
+    children: int
+
+    @classmethod
+    def now(cls) -> Usage:
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        me = Path(f"/proc/self/task/{os.getpid()}/children")
+        return cls(
+            pages * os.sysconf("SC_PAGE_SIZE"),
+            len(os.listdir("/proc/self/fd")),
+            len(me.read_text().split()),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.resident / (1 << 20):.0f} MiB, {self.descriptors} descriptors, "
+            f"{self.children} workers"
+        )
+
+
+@dataclass
+class Pair:
+    """The interpreter and the compiler at the same instruction."""
+
+    xlen: int
+    rng: random.Random
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.plain = EngineBox("interp", self.xlen)
+        self.hot = CompiledBox("llvm", self.xlen)
+        self.boxes = (self.plain, self.hot)
+
+    def close(self) -> None:
+        """Free both."""
+        for box in self.boxes:
+            box.close()
+
+    def check(self, what: str, *, memory: bool = False) -> None:
+        """`Diverged` unless both are the same."""
+        if self.plain.brief() != self.hot.brief() or memory:
+            said = difference(self.plain, self.hot)
+            if said:
+                raise Diverged(f"rv{self.xlen}, {what}:\n{said}")
+
+    def episode(self) -> None:
+        """One program, run many times with something done to it now and then."""
+        rng = self.rng
+        self.counts["programs"] += 1
+        program = random_program(self.xlen, [rng.getrandbits(40) for _ in range(rng.randrange(60))])
+        for box in self.boxes:
+            box.reset()
+            for address, data in program.parts:
+                box.load(data, address)
+            box.hart.pc = START
+            box.breakpoints.add(END)
+        code = max(len(data) for address, data in program.parts if address < SCRATCH)
+        points: set[int] = set()
+        watched: set[tuple[int, int, int]] = set()
+        for _ in range(rng.randrange(5, 60)):
+            self.go(rng.choice((rng.randrange(1, 50), rng.randrange(1, 5000), 20_000)))
+            self.change(
+                rng, START + 2 * rng.randrange(max(1, (code - 0x100) // 2)), points, watched
+            )
+            self.harm(rng)
+        self.check("at the end", memory=True)
+
+    def go(self, steps: int) -> None:
+        """Run both so many steps, beginning again at each end."""
+        goal = self.plain.steps + steps
+        while self.plain.steps < goal:
+            left = goal - self.plain.steps
+            codes = [box.resume(left) for box in self.boxes]
+            name = next((n for n, c in vars(Exit).items() if c == codes[0]), str(codes[0]))
+            self.counts[f"exit {name.lower()}"] += 1
+            if codes[0] != codes[1]:
+                raise Diverged(f"rv{self.xlen}: interp left with {codes[0]}, llvm with {codes[1]}")
+            self.check("in a run")
+            if self.plain.hart.pc == END or codes[0] == Exit.CRASH:
+                self.counts["rounds"] += 1
+                for box in self.boxes:
+                    box.hart.pc = START
+            elif codes[0] not in (Exit.SLICE, Exit.BREAKPOINT, Exit.WATCH):
+                return  # a wfi: nothing more comes
+
+    def change(
+        self, rng: random.Random, pc: int, points: set[int], watched: set[tuple[int, int, int]]
+    ) -> None:
+        """Do the same to both."""
+        kind = rng.randrange(12)
+        if kind < 3:
+            self.counts["breakpoints"] += 1
+            for box in self.boxes:
+                box.breakpoints.add(pc)
+            points.add(pc)
+        elif kind < 5 and points:
+            pc = rng.choice(sorted(points))
+            points.discard(pc)
+            for box in self.boxes:
+                box.breakpoints.remove(pc)
+        elif kind == 5:
+            self.counts["watchpoints"] += 1
+            range_ = (
+                SCRATCH + rng.randrange(SCRATCH_SIZE),
+                rng.randrange(1, 9),
+                rng.randrange(1, 4),
+            )
+            if range_ not in watched:
+                for box in self.boxes:
+                    box.watchpoints.add(*range_)
+                watched.add(range_)
+        elif kind == 6 and watched:
+            for range_ in watched:
+                for box in self.boxes:
+                    box.watchpoints.remove(*range_)
+            watched.clear()
+        elif kind < 9:
+            self.counts["writes into code"] += 1
+            word = self.plain.memory.read(pc, 2)
+            length = 4 if word[0] & 3 == 3 else 2
+            new = alu_word(self.xlen, rng, length=length).to_bytes(length, "little")
+            for box in self.boxes:
+                box.memory.write(pc, new)
+        elif kind == 9:
+            data = rng.randbytes(rng.randrange(1, 64))
+            at = SCRATCH + rng.randrange(SCRATCH_SIZE - 64)
+            for box in self.boxes:
+                box.memory.write(at, data)
+        elif kind == 10 and rng.random() < 0.2:
+            self.counts["jumps"] += 1
+            for box in self.boxes:
+                box.hart.pc = START
+
+    def harm(self, rng: random.Random) -> None:
+        """Kill or halt a worker, rarely."""
+        workers = self.hot.compiler._workers
+        if workers is None or rng.random() > 0.01:
+            return
+        for pid in workers.processes[:1]:
+            number = signal.SIGKILL if rng.random() < 0.9 else signal.SIGSTOP
+            self.counts["workers killed" if number == signal.SIGKILL else "workers halted"] += 1
+            os.kill(pid, number)
+
+
+def soak(minutes: float, seed: int) -> int:
+    """Run; the exit code."""
+    rng = random.Random(seed)
+    counts: Counter[str] = Counter()
+    began = time.monotonic()
+    pairs = [Pair(xlen, rng, counts) for xlen in (32, 64)]
+    first: Usage | None = None
+    shown = began
+    try:
+        while (now := time.monotonic()) - began < minutes * 60:
+            pair = rng.choice(pairs)
+            pair.episode()
+            if first is None and now - began > minutes * 6:
+                first = Usage.now()
+                print(f"after {(now - began) / 60:.1f} min: {first}", flush=True)
+            if now - shown > 60:
+                shown = now
+                print(f"{(now - began) / 60:5.1f} min, {summary(pairs)}", flush=True)
+    except Diverged as error:
+        print(f"DIVERGED, seed {seed}, program {counts['programs']}: {error}", flush=True)
+        return 1
+    last = Usage.now()
+    print(f"at the end: {last}")
+    for name, count in sorted(counts.items()):
+        print(f"  {name:18} {count}")
+    for pair in pairs:
+        print(f"  rv{pair.xlen}: {dict(pair.hot.compiler.report())}")
+        pair.close()
+    if first is None:
+        print("too short to say anything about memory")
+        return 0
+    grown = last.resident - first.resident
+    print(f"memory grew by {grown / (1 << 20):.1f} MiB")
+    flat = grown <= GROWTH and last.descriptors <= first.descriptors + 2 * WORKERS * len(pairs)
+    if not flat or last.children > WORKERS * len(pairs):
+        print("NOT FLAT")
+        return 1
+    return 0
+
+
+def summary(pairs: Sequence[Pair]) -> str:
+    """One line about how it goes."""
+    steps = sum(p.hot.m[MACHINE["region_steps"]] for p in pairs)
+    reports = [p.hot.compiler.statistics for p in pairs]
+    lost = sum(p.hot.compiler._workers.replaced for p in pairs if p.hot.compiler._workers)
+    return (
+        f"{pairs[0].counts['programs']} programs, {steps / 1e6:.0f} M instructions in regions, "
+        f"{sum(r['compiled'] for r in reports):.0f} compiled, {lost} workers lost, {Usage.now()}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.soak.run", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    args = parser.parse_args(argv)
+    print(f"seed {args.seed}", flush=True)
+    for xlen in (32, 64):
+        library(xlen, open_cache())  # from the usual cache
+    with tempfile.TemporaryDirectory(prefix="otoriscv-soak-") as folder:
+        os.environ["OTORISCV_CACHE_DIR"] = folder  # what random programs compile to is no use
+        os.environ["OTORISCV_CACHE_SIZE"] = "16M"
+        return soak(args.minutes, args.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
