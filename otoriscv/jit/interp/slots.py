@@ -37,6 +37,11 @@ class Slots:
         hart.q[HART["exact_table"]] = self._exact
         hart.q[HART["region_handlers"]] = ctypes.addressof(self._interpreted)
 
+    def codes(self, first: int, count: int) -> list[int]:
+        """The host addresses that *count* slots lead to."""
+        start = FIRST_REGION + first
+        return list(self._tables[start : start + count])
+
     def take(self, count: int) -> int | None:
         """The first of *count* slots in a row; None when there are not so many."""
         for n, (start, size) in enumerate(self._free):

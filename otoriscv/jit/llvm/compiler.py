@@ -22,6 +22,7 @@ from otoriscv.core.policy import TlbPolicy
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.region import FlatPolicy, Window, region_text
+from otoriscv.jit.protocol import JitError
 from otoriscv.jit.regions import LIMIT, discover
 
 __all__ = [
@@ -36,10 +37,6 @@ STOP: Final = "stop"
 
 #: Pages in a region for translated code, each of which its entries look up.
 MAX_PAGES: Final = 4
-
-
-class JitError(Exception):
-    """Nothing can be compiled there; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

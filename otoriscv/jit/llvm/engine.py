@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from otoriscv.core.layout import (
@@ -23,6 +24,7 @@ from otoriscv.core.layout import (
     TLB_ENTRIES,
     TLB_X,
     entry_offset,
+    hart_offset,
     tlb_slot,
 )
 from otoriscv.jit.engine import Platform
@@ -177,6 +179,48 @@ class LlvmEngine(InterpEngine):
             "problem": "" if self._workers is None else self._workers.problem,
         }
 
+    # -- single regions, for `LlvmBackend`
+
+    def compile_now(self, hart: Hart, pc: int, limit: int) -> CompiledRegion:
+        """Compile and enter the region at the untranslated *pc* inline, of *limit* instructions at
+        most. `JitError` when there is nothing to compile.
+        """
+        table = MACHINE["breakpoints"]
+        points = self._m[table : table + self._m[MACHINE["nbreakpoints"]]].tolist()
+        self._changed |= {*points, *self._applied}
+        self._apply_changes(hart)
+        place = self._p.memory.find(pc)
+        request = None if place is None else self._make_request(hart, pc, place)
+        if request is None:
+            raise JitError(f"no code to compile at {pc:#x}")
+        region = compile_request(replace(request, limit=limit))
+        self._install(request, region)
+        return region
+
+    def slots_of(self, region: CompiledRegion) -> dict[int, int] | None:
+        """The host addresses that a region's slots lead to; None: it is not entered at its pc."""
+        return self._regions.slots_of(region)
+
+    def place_code(self, code: bytes) -> int:
+        """The host address of *code*, which stays until the engine is closed."""
+        address = self._arena.put(code)
+        if address is None:
+            raise JitError("the code arena is full")
+        return address
+
+    def enter(self, hart: Hart, table: int) -> int:
+        """Enter native code with another handler table; the exit."""
+        if hart.index not in self._prepared:
+            self._prepare(hart)
+        own = hart.q[HART["table"]]
+        hart.q[HART["table"]] = table
+        try:
+            self._enter(self._base + hart_offset(hart.index), self._base)
+        finally:
+            hart.q[HART["table"]] = own
+        code: int = hart.q[HART["exit_code"]]
+        return code
+
     def close(self) -> None:
         if self._workers is not None:
             self._workers.close()
@@ -281,9 +325,8 @@ class LlvmEngine(InterpEngine):
                 self._arrived(request, compile_request(request, self._store))
             except JitError as error:
                 self._arrived(request, error)
-        else:
+        elif self._workers.submit(request):
             self._pending.add(mark)
-            self._workers.submit(request)
 
     def _make_request(self, hart: Hart, pc: int, mark: int) -> Request | None:
         """What to compile; None when the code is not where it was any more."""

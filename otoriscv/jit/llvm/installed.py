@@ -94,6 +94,14 @@ class InstalledRegions:
         """Those that are entered now."""
         return [row.placed.region for row in self._rows.values()]
 
+    def slots_of(self, region: CompiledRegion) -> dict[int, int] | None:
+        """The host addresses that a region's slots lead to; None: it is not entered at its pc."""
+        for row in self._rows.values():
+            number = int.from_bytes(self._view[row.entries[0] : row.entries[0] + 2], "little")
+            if row.placed.region is region and number == FIRST_REGION + row.first:
+                return dict(enumerate(self._slots.codes(row.first, len(row.entries)), row.first))
+        return None
+
     def covering(self, place: int, *, translated: bool) -> int:
         """How many regions that can run there contain the instruction at *place*."""
         return self._translated[place] + (0 if translated else self._direct[place])

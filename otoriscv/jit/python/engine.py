@@ -6,7 +6,7 @@ It also executes, for every engine, the single instructions that need Python (`P
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.decode import Decoder
@@ -16,7 +16,10 @@ from otoriscv.core.mode import FLAT, PRIV_SHIFT
 from otoriscv.core.uop import Value
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.python.routines import compile_program, compile_routines
-from otoriscv.jit.python.trace import Decoded, Trace, compile_step, compile_trace
+from otoriscv.jit.python.trace import LIMIT, Decoded, Trace, compile_step, compile_trace
+
+if TYPE_CHECKING:
+    from otoriscv.core.hart import Hart
 
 __all__ = ["PythonEngine"]
 
@@ -39,6 +42,9 @@ _SPACES = 64  #: contexts whose traces are kept
 
 #: A compiled trace and its longest path.
 _Entry = tuple[Callable[[Any, int], tuple[int, int]], int]
+
+#: Instructions kept compiled for `step`: some 10 KiB each.
+_MAX_STEPS = 4096
 
 TRAP = 1  #: status of a slow routine: take the trap in trap_cause and trap_tval
 DONE_POLL = 2  #: status: done; interrupts or deadlines may have changed
@@ -135,6 +141,49 @@ class PythonEngine:
     def program(self, body: list[Value]) -> Callable[[Any], int]:
         """A program in the language of routines, without parameters, as ``f(h)``."""
         return compile_program("program", self._xlen, body, self._space)
+
+    # -- single traces, for `PythonBackend`: of the flat space
+
+    def make_trace(self, hart: Hart, pc: int, limit: int) -> Trace | None:
+        """The trace at *pc*, of at most *limit* instructions; None when there is none."""
+        h = hart.q
+        self._choose(h)
+        space = self._here
+        known = self.trace_at(pc)
+        if known is not None and len(known.spans) <= limit:
+            return known
+        if not space.flat or pc in self._p.breakpoints or self._m[_STOP]:
+            return None
+        if self._fetch(h, pc) is None:
+            return None
+        if known is not None:
+            self._drop(space, pc)
+        self._limit = limit
+        try:
+            self._enter(h, pc, 1)
+        finally:
+            self._limit = LIMIT
+        return self.trace_at(pc)
+
+    def trace_at(self, pc: int) -> Trace | None:
+        """The trace there is at *pc*."""
+        flat = self._spaces.get((FLAT,))
+        return None if flat is None else flat.made.get(pc)
+
+    def run_trace(self, hart: Hart, trace: Trace) -> int:
+        """Run *trace* from the committed state: an exit, or `Exit.NONE`."""
+        h = hart.q
+        self._hart_index = hart.index
+        h[_EXIT] = Exit.NONE
+        self._choose(h)
+        try:
+            h[_PC], h[_BUDGET] = trace.run(h, h[_BUDGET])
+        except _Switched:
+            return Exit.NONE
+        except _Exited as e:
+            h[_EXIT] = e.code
+            return e.code
+        return Exit.NONE
 
     # -- the run contract
 
@@ -284,7 +333,7 @@ class PythonEngine:
             for start in list(space.made):
                 self._drop(space, start)
 
-    def report(self) -> dict[str, object]:
+    def report(self) -> dict[str, int]:
         """The traces there are, and the instructions compiled to be stepped."""
         traces = sum(len(space.made) for space in self._spaces.values())
         return {"traces": traces, "steps_compiled": len(self._steps)}
@@ -339,6 +388,7 @@ class PythonEngine:
         return word | arena[high] << 16 | arena[high + 1] << 24, low, high
 
     _fetch_status = 0
+    _limit = LIMIT
 
     def _decoded(self, pc: int, word: int) -> Decoded:
         insn = self._decoder.decode(word, pc)
@@ -383,7 +433,9 @@ class PythonEngine:
             return self._decoded(at, word)
 
         mask = self._ram_mask if space.flat else 0
-        trace = compile_trace(self._xlen, decode, pc, self._space, self._ram_base, mask)
+        trace = compile_trace(
+            self._xlen, decode, pc, self._space, self._ram_base, mask, self._limit
+        )
         for line in lines:
             self._arena[LINES + line] |= LINE_CODE
             self._by_line.setdefault(line, set()).add((space, pc))
@@ -444,6 +496,8 @@ class PythonEngine:
         step = self._steps.get(key)
         if step is None:
             decoded = Decoded(pc, insn.row, insn.operands, insn.length, insn.bits, insn.variant)
+            if len(self._steps) >= _MAX_STEPS:
+                self._steps.clear()
             step = self._steps[key] = compile_step(self._xlen, decoded, self._step_space)
         self._device = False
         try:
