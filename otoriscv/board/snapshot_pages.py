@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Pages", "restore_pages", "save_pages"]
 
 _ZERO: Final = bytes(PAGE)
+_MANY: Final = 64  # pages in a row are written together
 
 
 class Pages:
@@ -51,12 +52,14 @@ class Pages:
         return [at for at in mine.keys() | theirs.keys() if mine.get(at) is not theirs.get(at)]
 
     def changed(self, memory: memoryview, written: Iterable[int]) -> Pages:
-        """This memory after *written* pages were written; pages written as they were are shared."""
+        """This memory after *written* pages were written."""
         later = dict(self._later)
         for at in written:
             data = bytes(memory[at : at + PAGE])
-            if data != self.page(at):
-                later[at] = data if data != _ZERO else _ZERO
+            if data == _ZERO:
+                later[at] = _ZERO
+            elif data != later.get(at):  # else it is shared
+                later[at] = data
         return Pages(later, self._frozen)
 
     def _candidates(self) -> set[int]:
@@ -72,31 +75,47 @@ def save_pages(memory: Memory, before: Pages | None) -> Pages:
 
     All pages are clean from now on.
     """
-    view = memory.arena.view8
     if before is not None:
         written = memory.dirty_pages()
         memory.set_clean(written)
-        return before.changed(view, written)
+        return before.changed(memory.arena.view8, written)
     backing = memory.arena.backing
     frozen = backing.freeze() if backing is not None else None
     memory.set_clean()
     if frozen is not None:
         return Pages({}, frozen)
-    return Pages({}).changed(view, _every(memory))
+    return Pages({at: page for at, page in _every(memory) if page != _ZERO})
 
 
 def restore_pages(memory: Memory, before: Pages | None, pages: Pages) -> None:
     """Make the memory of a halted machine *pages*; writes what differs, through the usual door."""
     view = memory.arena.view8
     base = before if before is not None else save_pages(memory, None)
-    written = {*memory.dirty_pages(), *base.differing(pages)}
-    for at in written:
-        data = pages.page(at)
-        if view[at : at + PAGE].tobytes() != data:
-            memory.write_at(at, data)
+    written = sorted({*memory.dirty_pages(), *base.differing(pages)})
+    for run in _runs(written):
+        if len(run) < _MANY:
+            for at in run:
+                data = pages.page(at)
+                if view[at : at + PAGE].tobytes() != data:  # else code in it stays known
+                    memory.write_at(at, data)
+        else:
+            for at in run:
+                view[at : at + PAGE] = pages.page(at)
+            memory.written(run[0], len(run) * PAGE)
     memory.set_clean(written)
 
 
-def _every(memory: Memory) -> Iterator[int]:
+def _runs(pages: list[int]) -> Iterator[list[int]]:
+    """Neighbours together, `_MANY` at most."""
+    start = 0
+    for n in range(1, len(pages) + 1):
+        if n == len(pages) or pages[n] != pages[n - 1] + PAGE or n - start == _MANY:
+            yield pages[start:n]
+            start = n
+
+
+def _every(memory: Memory) -> Iterator[tuple[int, bytes]]:
+    view = memory.arena.view8
     for r in memory.ranges():
-        yield from range(r.offset, r.offset + r.size, PAGE)
+        for at in range(r.offset, r.offset + r.size, PAGE):
+            yield at, bytes(view[at : at + PAGE])
