@@ -16,8 +16,8 @@ any
     ``<!-- from: FILE -->``: it is quoted from that file of the repository.
     ``<!-- elsewhere: WHERE -->``: it is not run here, but there.
 
-``<!-- hidden: COMMAND -->`` runs a command that the page does not show. Port 1234 is replaced by a
-free one.
+``<!-- hidden: COMMAND -->`` runs a command that the page does not show, with CHECKOUT the folder of
+the repository. Port 1234 is replaced by a free one.
 """
 
 from __future__ import annotations
@@ -120,9 +120,16 @@ class Reader:
         self._servers: list[subprocess.Popen[bytes]] = []
         self.port = _free_port()  #: what 1234 stands for
         self._namespace: dict[str, Any] = {"__name__": "__page__"}
+        self._programs = programs
         _write_programs(programs)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-        self._environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+        self._environment = {
+            **os.environ,
+            "PATH": path,
+            "PYTHONPATH": str(ROOT),
+            "CHECKOUT": str(ROOT),
+            "COLUMNS": "80",
+        }
 
     def close(self) -> None:
         """End what still runs."""
@@ -203,7 +210,7 @@ class Reader:
         """Start what the block shows, and wait until it has printed that."""
         (command, wanted), *more = _prompted(block.text, "$ ")
         assert not more, "one command runs in the background"
-        output = self.folder / f".output-{block.line}"
+        output = self._programs / f"output-{block.line}"
         with output.open("wb") as file:
             server = subprocess.Popen(
                 ["bash", "-c", f"exec {self._local(' '.join(command))}"],

@@ -14,6 +14,9 @@ from tests.doc_blocks import ROOT, Reader, blocks, matches
 PAGES = sorted(
     str(path.relative_to(ROOT))
     for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("examples/README.md"),
         *ROOT.glob("examples/*/README.md"),
     )
@@ -28,10 +31,13 @@ needs_tools = pytest.mark.skipif(
 @needs_tools
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder that holds a copy of examples/; an example's README in its own folder."""
-    copy = tmp_path / "here"
-    shutil.copytree(ROOT / "examples", copy / "examples", ignore=_NOT_COPIED)
-    folder = copy / os.path.dirname(page) if page.startswith("examples") else copy
+    """In an empty folder, or, if it is the README of an example, in a copy of the example's."""
+    folder = tmp_path / "here"
+    if page.startswith("examples"):
+        shutil.copytree(ROOT / "examples", folder / "examples", ignore=_NOT_COPIED)
+        folder /= os.path.dirname(page)
+    else:
+        folder.mkdir()
     monkeypatch.chdir(folder)
     reader = Reader(folder, tmp_path / "bin")
     try:
