@@ -8,7 +8,7 @@ PYTEST   = $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 none_is_fine = || [ $$? -eq 5 ]
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench clean
+.PHONY: help setup demo test test-slow lint docs bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,10 @@ test-slow: setup ## the slow tests: longer fuzzing, lockstep, compliance
 lint: setup ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+docs: setup ## docs/ as HTML in build/docs
+	$(VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo build/docs/index.html
 
 bench: setup ## our engines against QEMU on benchmarks/kernels
 	$(VENV)/bin/python -m benchmarks.run $(BENCH_ARGS)

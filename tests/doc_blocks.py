@@ -11,6 +11,8 @@ What a block is, its language says; a comment above it, invisible to readers, ad
 ``gdb``
     Lines behind ``(gdb) `` go to the real gdb. ``<!-- gdb: IMAGE -->`` names the image; the machine
     is attached to already, unless the first command is ``target``.
+``{directive}``
+    Sphinx's, which has a test of its own.
 any
     ``<!-- file: NAME -->``: the block is a file of the reader's.
     ``<!-- from: FILE -->``: it is quoted from that file of the repository.
@@ -147,7 +149,7 @@ class Reader:
             path = self.folder / notes["file"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text)
-        elif "elsewhere" not in notes:
+        elif "elsewhere" not in notes and not block.kind.startswith("{"):
             runner = {
                 "hidden": self._hidden,
                 "python": self._python,

@@ -63,7 +63,7 @@ def transcript(image: Path, commands: Sequence[str], *, serve: bool = True) -> s
             timeout=120,
         )
     _, prompt, rest = done.stdout.partition("(gdb) ")
-    return prompt + rest
+    return prompt + rest.removesuffix("[Inferior 1 (Remote target) detached]\n")
 
 
 def _groups(commands: Sequence[str]) -> Iterator[list[str]]:

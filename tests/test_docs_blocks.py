@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from otoriscv.tools import find_cc, find_gdb
+from otoriscv.tools import find_gdb, find_picolibc
 from tests.doc_blocks import ROOT, Reader, blocks, matches
 
 PAGES = sorted(
@@ -24,7 +24,8 @@ PAGES = sorted(
 _NOT_COPIED = shutil.ignore_patterns("build", "__pycache__", ".*cache")
 
 needs_tools = pytest.mark.skipif(
-    not (find_cc().usable and find_gdb().usable), reason="no RISC-V compiler or no gdb"
+    not (find_picolibc().usable and find_gdb().usable),
+    reason="no RISC-V compiler with picolibc, or no gdb",
 )
 
 

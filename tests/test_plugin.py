@@ -197,7 +197,12 @@ def test_the_plugin_imports_nothing_heavy() -> None:
         "print((time.perf_counter() - t) * 1000);"
         "print(*[m for m in sys.modules if m.startswith(('otoriscv.', 'elftools', 'pygdbmi'))])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    milliseconds, modules = done.stdout.splitlines()
-    assert float(milliseconds) < 10
-    assert modules.split() == ["otoriscv.testing", "otoriscv.testing.plugin"]
+    best = 1e9
+    for _ in range(5):  # the computer may be busy
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        milliseconds, modules = done.stdout.decode().splitlines()
+        assert modules.split() == ["otoriscv.testing", "otoriscv.testing.plugin"]
+        best = min(best, float(milliseconds))
+        if best < 10:
+            return
+    raise AssertionError(f"{best} ms")
