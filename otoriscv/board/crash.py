@@ -48,6 +48,8 @@ def last_pcs(machine: VirtMachine, stop: Stop | None) -> list[tuple[int, int]]:
     config = machine.config
     if not machine.clock.virtual or config.semihosting_dir is not None:
         return []
+    if not config.virtio.repeatable:
+        return []
     console = Replay(machine.hub.record, ended=not machine.hub.open)
     again = VirtMachine(replace(config, engine=machine.engine.name), console)
     console.instant = lambda: again.instant

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from otoriscv.board.console import Console
     from otoriscv.devices.uart16550 import Uart16550
+    from otoriscv.devices.virtio.console import VirtioConsole
 
 __all__ = ["Hub", "Replay"]
 
 
 class Hub:
-    """Routes one console's bytes to and from the UART, semihosting and HTIF."""
+    """Routes one console's bytes to and from the UART, a virtio console, semihosting and HTIF."""
 
     def __init__(self, console: Console, instant: Callable[[], int]) -> None:
         self.console = console
         self.uart: Uart16550 | None = None
+        self.virtio: VirtioConsole | None = None
         self.listeners: list[Callable[[bytes], None]] = []
         self.record: list[tuple[int, bytes]] = []
         self._instant = instant
@@ -54,8 +56,13 @@ class Hub:
         if data:
             self.record.append((self._instant(), data))
             self._pending += data
-        uart = self.uart
-        if uart is not None and not self._direct:
+        uart, virtio = self.uart, self.virtio
+        if virtio is not None and virtio.listening and not self._direct:
+            room = virtio.room()
+            if self._pending and room:
+                virtio.receive(bytes(self._pending[:room]))
+                del self._pending[:room]
+        elif uart is not None and not self._direct:
             uart.drain()
             while self._breaks:
                 self._breaks -= 1

@@ -16,7 +16,7 @@ from otoriscv.board.snapshot_check import mismatch
 from otoriscv.board.snapshot_pages import Pages, restore_pages, save_pages
 from otoriscv.core import mode
 from otoriscv.core.layout import HART, HART_FIELDS_END, MACHINE
-from otoriscv.devices.state import Stateful
+from otoriscv.devices.state import StateError, Stateful
 
 if TYPE_CHECKING:
     from otoriscv.board.virt import VirtMachine
@@ -114,7 +114,10 @@ def restore(machine: VirtMachine, snapshot: Snapshot) -> None:
         machine.hub.restore(state["hub"])
         for (_, _, device), saved in zip(machine.bus.devices(), state["devices"], strict=True):
             if saved is not None:
-                _stateful(device).restore(saved)
+                try:
+                    _stateful(device).restore(saved)
+                except StateError as error:
+                    raise SnapshotError(str(error)) from None
         if machine.htif is not None:
             machine.htif.restore(state["htif"])
         if machine.semihosting is not None:
@@ -198,7 +201,10 @@ def _stateful(device: object) -> Stateful:
 
 def _state(device: object) -> dict[str, Any] | None:
     own = getattr(device, "device", device)
-    return own.save() if isinstance(own, Stateful) else None
+    try:
+        return own.save() if isinstance(own, Stateful) else None
+    except StateError as error:
+        raise SnapshotError(str(error)) from None
 
 
 def _semihosting(machine: VirtMachine) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from otoriscv.board.loaders import Image, ImageError, SymbolTable
 from otoriscv.board.loaders.initrd import Initrd
 from otoriscv.board.machine import ClockKind, Machine, Mtime
 from otoriscv.board.sbi import firmware
+from otoriscv.board.virtio import VirtioConfig, VirtioParts
 from otoriscv.core.bus import Device
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import LINE_SHIFT, LINE_WATCH, LINES, MACHINE, PAGE, UART_RING
@@ -29,6 +30,7 @@ from otoriscv.devices.htif import Htif
 from otoriscv.devices.plic import Plic
 from otoriscv.devices.semihosting import Semihosting
 from otoriscv.devices.uart16550 import Uart16550
+from otoriscv.devices.virtio.mmio import VirtioMmio
 from otoriscv.jit.settings import JitSettings
 
 __all__ = ["VirtConfig", "VirtMachine"]
@@ -58,6 +60,7 @@ class VirtConfig:
     misaligned: Literal["emulate", "trap"] = "emulate"
     append: str = ""
     arguments: Sequence[str] = ()
+    virtio: VirtioConfig = field(default_factory=VirtioConfig)
     semihosting: bool = True
     semihosting_dir: str | None = None
     jit: JitSettings = field(default_factory=JitSettings)
@@ -108,6 +111,7 @@ class VirtMachine(Machine):
         self.console: Console = BufferConsole() if console is None else console
         self.hub = Hub(self.console, lambda: self.instant)
         self.htif: Htif | None = None
+        self.virtio = VirtioParts()
         self._has_rom = has_rom
         self._connect_console()
         self._add_devices()
@@ -150,10 +154,16 @@ class VirtMachine(Machine):
 
     def _connect_console(self) -> None:
         self.connect(self.console)
-        self.input_open_now = lambda: self.hub.open
+        self.input_open_now = lambda: (
+            self.hub.open or (self.virtio.net is not None and self.virtio.net.open)
+        )
         self.input_ready_now = lambda: self.hub.ready
         self.on_flush.append(self.hub.flush)
         self.on_pump.append(self.hub.pump)
+        self.on_pump.append(self._pump_virtio)
+
+    def _pump_virtio(self) -> None:
+        self.virtio.pump()
 
     def connect(self, console: Console) -> None:
         """Use another console."""
@@ -189,6 +199,23 @@ class VirtMachine(Machine):
         self._place(at.PLIC, plic)
         if self._place(at.UART, uart, "uart_base"):
             self.hub.uart = uart
+        self._add_virtio(line)
+
+    def _add_virtio(self, line: Callable[[int], Callable[[bool], None]]) -> None:
+        self.virtio = parts = VirtioParts.make(
+            self.config.virtio,
+            output=self._print,
+            wake=self.wake,
+            notice=self.notices.append,
+            repeatable=self.clock.virtual,
+        )
+        self.hub.virtio = parts.console
+        if len(parts.devices) > at.VIRTIO_COUNT:
+            parts.close()
+            raise ValueError(f"there is room for {at.VIRTIO_COUNT} virtio devices")
+        for index, device in enumerate(parts.devices):
+            region = at.virtio(index)
+            self._place(region, VirtioMmio(device, self.memory, line(region.irq)))
 
     def _add_hosts(self) -> None:
         config = self.config
@@ -309,6 +336,7 @@ class VirtMachine(Machine):
             bootargs=config.append or None,
             initrd=self._plan.initrd,
             rng_seed=seed,
+            virtio=len(self.virtio.devices),
         )
         return virt_blob(tree) if config.dtb is None else with_chosen(config.dtb, tree)
 
@@ -322,4 +350,5 @@ class VirtMachine(Machine):
         """Free the machine; the console is its owner's."""
         if self.semihosting is not None:
             self.semihosting.reset()
+        self.virtio.close()
         super().close()

@@ -71,6 +71,8 @@ def _expected() -> tuple[type[Exception], ...]:
     for module, name in (
         ("otoriscv.board.loaders", "ImageError"),
         ("otoriscv.board.console", "ConsoleError"),
+        ("otoriscv.board.net_socket", "NetError"),
+        ("otoriscv.devices.virtio.disk", "DiskError"),
         ("otoriscv.core.isa.strings", "IsaError"),
         ("otoriscv.jit.engine", "EngineUnavailable"),
         ("otoriscv.gdbstub.transport", "ListenError"),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from otoriscv.board.boot import Bios
 from otoriscv.board.console import Console, NullConsole, open_console
@@ -20,6 +20,7 @@ from otoriscv.board.loaders.symbol_file import load_symbols
 from otoriscv.board.log import KINDS
 from otoriscv.board.memory_map import LINUX_RAM_SIZE, RAM_BASE, RAM_SIZE
 from otoriscv.board.virt import VirtConfig, VirtMachine
+from otoriscv.board.virtio import DEVICES, VirtioConfig, parse_drive, parse_net
 from otoriscv.cli.errors import UsageError
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import MAX_HARTS
@@ -102,6 +103,21 @@ def _seconds(text: str) -> float:
     return value
 
 
+_T = TypeVar("_T")
+
+
+def _parsed(parse: Callable[[str], _T]) -> Callable[[str], _T]:
+    """*parse* as argparse wants it."""
+
+    def convert(text: str) -> _T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
 class _Scripted(argparse.Action):
     """Appends (option, text) to one list, so that the options' order is kept."""
 
@@ -142,6 +158,27 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     add("--symbols", metavar="FILE", help="names for reports: an ELF (vmlinux) or a System.map")
     add("--dtb", metavar="FILE", help="a device tree instead of the board's own")
     add("--dumpdtb", metavar="FILE", help="write the device tree, and do not run")
+    add(
+        "--drive",
+        metavar="FILE[,readonly][,snapshot]",
+        action="append",
+        type=_parsed(parse_drive),
+        default=[],
+        help="a virtio disk on a raw image; snapshot: what is written is forgotten; repeatable",
+    )
+    add(
+        "--net",
+        metavar="WHERE",
+        type=_parsed(parse_net),
+        help="a virtio network card: connect:[HOST:]PORT or listen:[HOST:]PORT, QEMU's stream",
+    )
+    add(
+        "--device",
+        choices=DEVICES,
+        action="append",
+        default=[],
+        help="another virtio device; the virtio console shares --serial with the UART",
+    )
     machine = parser.add_argument_group("machine")
     add = machine.add_argument
     add("--isa", metavar="ISA", help="for example rv32imac_zicsr; raw and HEX images need it")
@@ -352,6 +389,7 @@ def make_machine(
         append=args.append,
         arguments=args.arguments,
         semihosting_dir=args.semihosting_dir,
+        virtio=VirtioConfig(args.drive, args.net, tuple(dict.fromkeys(args.device))),
         jit=jit_settings(args),
     )
     chosen, why = choose(args.engine)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any, ClassVar
 
-__all__ = ["Stateful"]
+__all__ = ["StateError", "Stateful"]
+
+
+class StateError(Exception):
+    """A device's state cannot be saved, or not be restored here; one line that says why."""
 
 
 class Stateful:

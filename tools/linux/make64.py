@@ -46,7 +46,7 @@ exec setsid cttyhack sh
 
 def _info(module: bytes, key: str) -> list[str]:
     """The values of a field in a module's .modinfo."""
-    found = re.findall(rb"\0" + key.encode() + rb"=([^\0]*)\0", module)
+    found = re.findall(rb"(?<=\0)" + key.encode() + rb"=([^\0]*)(?=\0)", module)
     return [word for text in found for word in text.decode().split(",") if word]
 
 
@@ -72,11 +72,11 @@ def _ordered(files: dict[str, bytes], wanted: tuple[str, ...]) -> dict[str, byte
 
 
 def _soft(module: bytes) -> list[str]:
-    """Soft dependencies to load before: ``softdep=pre: crc32c`` of ext4."""
+    """Soft dependencies to load before: ext4's ``pre: crypto-crc32c`` is in crc32c_generic."""
     names: list[str] = []
     for text in _info(module, "softdep"):
         if text.startswith("pre: "):
-            names += [{"crc32c": "crc32c_generic"}.get(n, n) for n in text[5:].split()]
+            names += [f"{n.removeprefix('crypto-')}_generic" for n in text[5:].split()]
     return names
 
 

@@ -1,0 +1,148 @@
+"""The board's virtio devices: ``--drive``, ``--net`` and ``--device``, as data and as devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from otoriscv.devices.entropy import Entropy
+from otoriscv.devices.virtio.blk import VirtioBlk
+from otoriscv.devices.virtio.console import VirtioConsole
+from otoriscv.devices.virtio.device import VirtioDevice
+from otoriscv.devices.virtio.disk import Disk
+from otoriscv.devices.virtio.net import VirtioNet
+from otoriscv.devices.virtio.rng import VirtioRng
+
+if TYPE_CHECKING:
+    from otoriscv.board.net_socket import SocketNet
+
+__all__ = ["DEVICES", "Drive", "Net", "VirtioConfig", "VirtioParts", "parse_drive", "parse_net"]
+
+#: What ``--device`` can name.
+DEVICES: Final = ("virtio-console", "virtio-rng")
+_MAC: Final = bytes.fromhex("525400123456")  # QEMU's first
+_FLAGS: Final = ("readonly", "snapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A disk: an image file; writes go nowhere, or are forgotten."""
+
+    path: str
+    readonly: bool = False
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """A network card on a TCP connection, which it makes or (*listen*) waits for."""
+
+    host: str
+    port: int
+    listen: bool
+    mac: bytes = _MAC
+
+
+@dataclass(frozen=True, slots=True)
+class VirtioConfig:
+    """All virtio devices of a machine."""
+
+    drives: Sequence[Drive] = ()
+    net: Net | None = None
+    devices: Sequence[str] = ()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a run depends on nothing but these files, and leaves them alone."""
+        return self.net is None and all(d.readonly or d.snapshot for d in self.drives)
+
+
+def parse_drive(text: str) -> Drive:
+    """``FILE[,readonly][,snapshot]``; ValueError. A comma in the name is taken as it is."""
+    path, flags = text, set()
+    while (head := path.rpartition(","))[2] in _FLAGS and head[1]:
+        flags.add(head[2])
+        path = head[0]
+    if not path:
+        raise ValueError(f"{text!r} is not FILE[,readonly][,snapshot]")
+    return Drive(path, "readonly" in flags, "snapshot" in flags)
+
+
+def parse_net(text: str) -> Net:
+    """``connect:[HOST:]PORT`` or ``listen:[HOST:]PORT``, then perhaps ``,mac=...``; ValueError."""
+    where, *options = text.split(",")
+    kind, _, rest = where.partition(":")
+    host, _, port = rest.rpartition(":")
+    mac = _MAC
+    try:
+        for option in options:
+            key, _, value = option.partition("=")
+            mac = bytes.fromhex(value.replace(":", ""))
+            if key != "mac" or len(mac) != 6:
+                raise ValueError
+        number = int(port)
+        if kind not in ("connect", "listen") or not 0 <= number < 1 << 16 or mac[0] & 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not connect:[HOST:]PORT or listen:[HOST:]PORT, perhaps with ,mac="
+        ) from None
+    return Net(host.strip("[]") or "127.0.0.1", number, kind == "listen", mac)
+
+
+@dataclass(slots=True)
+class VirtioParts:
+    """The devices made from a `VirtioConfig`, and what has to be closed."""
+
+    devices: list[VirtioDevice] = field(default_factory=list)
+    disks: list[Disk] = field(default_factory=list)
+    console: VirtioConsole | None = None
+    card: VirtioNet | None = None
+    net: SocketNet | None = None
+
+    @staticmethod
+    def make(
+        config: VirtioConfig,
+        *,
+        output: Callable[[bytes], None],
+        wake: Callable[[], None],
+        notice: Callable[[str], None],
+        repeatable: bool,
+    ) -> VirtioParts:
+        """Open everything; `DiskError`, `NetError`. *repeatable*: random numbers are no secret."""
+        parts = VirtioParts()
+        try:
+            for number, drive in enumerate(config.drives):
+                disk = Disk(drive.path, readonly=drive.readonly, snapshot=drive.snapshot)
+                parts.disks.append(disk)
+                parts.devices.append(VirtioBlk(disk, f"oto{number}"))
+            if config.net is not None:
+                from otoriscv.board.net_socket import SocketNet
+
+                parts.net = SocketNet(config.net, wake, notice)
+                parts.card = VirtioNet(config.net.mac, parts.net.send)
+                parts.devices.append(parts.card)
+            for name in config.devices:
+                if name == "virtio-rng":
+                    parts.devices.append(VirtioRng(Entropy(name, repeatable=repeatable)))
+                else:
+                    parts.console = VirtioConsole(output)
+                    parts.devices.append(parts.console)
+        except BaseException:
+            parts.close()
+            raise
+        return parts
+
+    def pump(self) -> None:
+        """Let frames in."""
+        if self.net is not None and self.card is not None:
+            for frame in self.net.take():
+                self.card.receive(frame)
+
+    def close(self) -> None:
+        """Close files and connections."""
+        for disk in self.disks:
+            disk.close()
+        if self.net is not None:
+            self.net.close()
