@@ -265,6 +265,19 @@ def test_watchpoints(
     assert not target.watchpoints
 
 
+def test_the_watchpoint_that_was_touched_among_neighbours(
+    client: RspClient, target: FakeTarget
+) -> None:
+    target.load(0, LOAD, LOOP)
+    for n in range(7):
+        client.insert_watchpoint("r", BASE + 0x1001 + n, 1)
+    client.write_register(10, BASE + 0x1002)
+    assert client.resume().address == BASE + 0x1002
+    client.write_register(10, BASE + 0xFFE)  # begins before all of them
+    client.write_register(PC, BASE)
+    assert client.resume().address == BASE + 0x1001
+
+
 def test_ebreak_is_a_plain_trap(client: RspClient, target: FakeTarget) -> None:
     target.load(0, EBREAK)
     stop = client.resume()

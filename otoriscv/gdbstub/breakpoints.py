@@ -105,10 +105,14 @@ class BreakpointTable:
         the range: the caller reports ``max(event.address, watchpoint.address)``.
         """
         kinds = _STOPPED_BY[event.watch] if event.watch is not None else tuple(WatchKind)
-        for kind in kinds:
-            for watch in (*self.watchpoints, *self.own):
-                if watch.kind is kind and (
-                    watch.address - _WIDEST_ACCESS < event.address < watch.address + watch.length
-                ):
-                    return watch
+        for reach in (1, _WIDEST_ACCESS):  # the one that holds the address before one behind it
+            for kind in kinds:
+                near = [
+                    watch
+                    for watch in (*self.watchpoints, *self.own)
+                    if watch.kind is kind
+                    and watch.address - reach < event.address < watch.address + watch.length
+                ]
+                if near:
+                    return min(near, key=lambda watch: watch.address)
         return None
