@@ -10,10 +10,12 @@ from otoriscv.core.isa.strings import EXTENSIONS
 from otoriscv.core.layout import (
     HART,
     HART_FIELDS_END,
+    NO_WALK,
     TLB_BANKS,
     TLB_ENTRIES,
     TLB_INVALID,
     TLB_KINDS,
+    WALKS,
 )
 from otoriscv.core.pmp import OPEN_M
 
@@ -199,6 +201,9 @@ class Hart:
         q[HART["tlb"] : HART["tlb"] + 2 * count] = memoryview(entry * count).cast("Q")
         q[HART["tlb_generation"]] += 1
         q[HART["large_base"]], q[HART["large_mask"]] = 0, _NEVER
+        q[HART["local_kernel"]] = 0
+        for n in range(WALKS):
+            q[HART["walk_tags"] + n] = NO_WALK
 
     # -- CSRs, as a debugger sees them: no privilege checks, but the fields stay legal
 

@@ -33,6 +33,8 @@ TLB_R: Final = 0
 TLB_W: Final = 1
 TLB_X: Final = 2
 TLB_INVALID: Final = 1 << 11  # no access compares equal: a tag has its page and bits 2 to 0
+WALKS: Final = 64  # page tables of the last level that a walk finds at once
+NO_WALK: Final = (1 << 64) - 1  # of no address: it is shifted before it is looked for
 
 RANGE_WORDS: Final = 4  # base, size, arena offset, flags
 MAX_RANGES: Final = 64
@@ -142,16 +144,18 @@ HART, HART_FIELDS_END = _slots(
     "pmp_active",  # entries up to the last one that is on
     "pmp_machine",  # one of them binds machine mode
     "pmp_open",  # core/pmp.py: who may do everything with all of RAM
+    "pmp_free",  # the start and the size of a range where S and U may do everything
+    "pmp_free_size",
     "data_bank",  # where the TLB's bank of loads and stores begins, in slots from the first
     "fetch_bank",  # the same for fetches, in bytes
 )
 
 #: First slot left out of snapshots and comparisons: host pointers, then the TLB banks.
-PRIVATE: Final = 0x7F0
+PRIVATE: Final = 0x700
 HART["table"] = PRIVATE  # the interpreter's handler table
 HART["exact_table"] = PRIVATE + 1  # the same, one instruction at a time
 HART["region_handlers"] = PRIVATE + 2  # u16 per region entry: the instruction's own handler
-_private = (
+_private: tuple[str | tuple[str, int], ...] = (
     "phys",  # the physical address of the last slow access; whether its page is alike throughout
     "page_ok",
     "store_at",  # arena offsets of the first and the last byte of the last slow store
@@ -159,8 +163,13 @@ _private = (
     "tlb_generation",  # how often translations were forgotten
     "large_base",  # the range that covers every superpage in the TLB
     "large_mask",
+    "local_kernel",  # supervisor mode's own bank has entries of pages that are not global
+    ("walk_tags", WALKS),  # last-level page tables by what of an address leads to them
+    ("walk_tables", WALKS),  # their physical addresses
 )
-HART.update({name: PRIVATE + 3 + n for n, name in enumerate(_private)})
+_private_slots, _end = _slots(*_private)
+HART.update({name: PRIVATE + 3 + n for name, n in _private_slots.items()})
+assert PRIVATE + 3 + _end <= 0x800
 HART["tlb"] = 0x800
 
 #: Slot numbers in the machine struct.

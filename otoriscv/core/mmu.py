@@ -1,7 +1,9 @@
 """Address translation in micro-ops: Sv32, Sv39 and Sv48 (privileged spec, sections 4.3 to 4.5).
 
-Entries of the software TLB and traces made under translation hold until `tlb_flush`. Banks keep
-the entries of different privileges apart, so that a change of privilege flushes nothing.
+Entries of the software TLB and traces made under translation hold until they are flushed. Banks
+keep the entries of different privileges apart, so that a change of privilege flushes nothing. No
+entry has an ASID: those of pages that are not global are the current address space's, and are
+forgotten when satp changes (`tlb_flush_local`).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Final
 from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.isa.strings import extension_bit
 from otoriscv.core.layout import (
+    NO_WALK,
     PAGE,
     PAGE_SHIFT,
     TLB_ENTRIES,
@@ -18,10 +21,11 @@ from otoriscv.core.layout import (
     TLB_R,
     TLB_W,
     TLB_X,
+    WALKS,
     tlb_slot,
 )
 from otoriscv.core.mstatus import MSTATUS
-from otoriscv.core.pmp import ALL, PART, READ
+from otoriscv.core.pmp import ALL, NONE, PART, READ, WRITE, in_free_range
 from otoriscv.core.routine import routine
 from otoriscv.core.uop import Builder, Value
 
@@ -30,16 +34,17 @@ __all__ = ["ADUE", "SV32", "SV39", "SV48", "data_privilege", "paging"]
 SV32, SV39, SV48 = 1, 8, 9
 #: menvcfg.ADUE: the hardware sets A and D bits.
 ADUE: Final = 1 << 61
-_V, _R, _W, _X, _U, _A, _D = 1, 2, 4, 8, 16, 64, 128
+_V, _R, _W, _X, _U, _G, _A, _D = 1, 2, 4, 8, 16, 32, 64, 128
 _PAGE_FAULTS: Final = (CAUSE.LOAD_PAGE, CAUSE.STORE_PAGE, CAUSE.FETCH_PAGE)
 _ACCESS_FAULTS: Final = (CAUSE.LOAD_FAULT, CAUSE.STORE_FAULT, CAUSE.FETCH_FAULT)
 #: All banks but machine mode's: their entries depend on page tables.
 _TRANSLATED: Final = tuple(
     tlb_slot(bank, kind) for kind in (TLB_R, TLB_W, TLB_X) for bank in (1, 2, 3)
 )
-_EVERY: Final = tuple(
-    tlb_slot(bank, kind) for kind in (TLB_R, TLB_W, TLB_X) for bank in (0, 1, 2, 3)
-)
+#: Supervisor mode's own: it sees only kernel pages, which are global as a rule.
+_KERNEL: Final = tuple(tlb_slot(2, kind) for kind in (TLB_R, TLB_W, TLB_X))
+_LOCAL: Final = tuple(slot for slot in _TRANSLATED if slot not in _KERNEL)
+_MACHINE: Final = tuple(tlb_slot(0, kind) for kind in (TLB_R, TLB_W, TLB_X))
 
 
 def paging(b: Builder) -> Value:
@@ -75,9 +80,9 @@ def resolve(b: Builder, address: Value, size: Value, kind: Value) -> None:
     with b.if_(who.ne(3) & paging(b)), b.if_(b.call("walk", address, kind, who).ne(0)):
         b.ret(1)
     b.set("page_ok", 1)
-    with b.if_(who.ne(3) | b.get("pmp_machine").ne(0)):
+    phys = b.get("phys")
+    with b.if_(who.eq(3).select(b.get("pmp_machine").ne(0), ~in_free_range(b, phys))):
         need = _by_kind(b, kind, (1, 2, 4))
-        phys = b.get("phys")
         found = b.call("pmp_check", phys & -PAGE, PAGE, need, who)
         with b.if_(found.eq(PART)):
             b.set("page_ok", 0)
@@ -103,16 +108,19 @@ def walk(b: Builder, address: Value, kind: Value, priv: Value) -> None:
         unused = b.const(64 - PAGE_SHIFT, 64) - levels * bits
         with b.if_(((address << unused).sar(unused)).ne(address)):
             _fault(b, page_fault, address)
-    table = b.var((satp & (0xFFF_FFFF_FFFF if wide else 0x3F_FFFF)) << PAGE_SHIFT)
+    root = (satp & (0xFFF_FFFF_FFFF if wide else 0x3F_FFFF)) << PAGE_SHIFT
+    leads = address >> (PAGE_SHIFT + bits)
+    known = b.get("walk_tags", leads & (WALKS - 1)).eq(leads)
+    table = b.var(known.select(b.get("walk_tables", leads & (WALKS - 1)), root))
+    top = known.select(0, levels - 1)
     done = b.var(0)
-    with b.repeat(levels) as n:
-        level = levels - 1 - n
+    with b.repeat(top + 1) as n:
+        level = top - n
         shift = level * bits + PAGE_SHIFT
         index = (address >> shift) & ((1 << bits) - 1)
         at = table.value + (index << log_size)
         place = b.call("translate", at, TLB_R)
-        allowed = b.call("pmp_check", at, 1 << log_size, READ, 1)
-        with b.if_(place.eq(0) | allowed.ne(ALL)):
+        with b.if_(place.eq(0) | ~_table_allows(b, at, 1 << log_size, READ)):
             _fault(b, access_fault, address)
         pte = b.aload(place & (1 << 63) - 1, 64 if wide else 32).zext(64)
         malformed = (pte & _V).eq(0) | (pte & (_R | _W)).eq(_W)
@@ -133,16 +141,29 @@ def walk(b: Builder, address: Value, kind: Value, priv: Value) -> None:
             with b.if_((pte & needed).ne(needed)):
                 with b.if_(_hardware_updates(b).eq(0)):
                     _fault(b, page_fault, address)
-                writable = b.call("pmp_check", at, 1 << log_size, 2, 1).eq(ALL)
+                writable = _table_allows(b, at, 1 << log_size, WRITE)
                 with b.if_(~writable | place.bit(63)):
                     _fault(b, access_fault, address)
                 b.call("poke", place, pte | needed, 1 << log_size)
             with b.if_(level.ne(0)):
                 b.call("note_large_page", address, inside)
+            with b.if_((pte & _G).eq(0) & priv.eq(1)):
+                b.set("local_kernel", 1)
             b.set("phys", base | (address & inside))
             done.value = 1
+        with b.if_(~leaf & level.eq(1)):
+            b.set("walk_tags", leads, leads & (WALKS - 1))
+            b.set("walk_tables", base, leads & (WALKS - 1))
         b.break_if(done.value.ne(0))
     b.ret(0)
+
+
+def _table_allows(b: Builder, at: Value, size: int, need: int) -> Value:
+    """Whether PMP lets a walk read or write an entry of a page table."""
+    found = b.var(in_free_range(b, at).select(ALL, NONE, 64))
+    with b.if_(found.value.eq(NONE)):
+        found.value = b.call("pmp_check", at, size, need, 1)
+    return found.value.eq(ALL)
 
 
 @routine(1)
@@ -185,31 +206,72 @@ def _invalidate(b: Builder, slots: tuple[int, ...], index: Value) -> None:
 def _flush(b: Builder, slots: tuple[int, ...]) -> None:
     with b.repeat(TLB_ENTRIES) as n:
         _invalidate(b, slots, n)
+
+
+def _forget_walks(b: Builder) -> None:
+    """Also, no superpage is known, and what the ``python`` engine made must be looked at again."""
+    with b.repeat(WALKS) as n:
+        b.set("walk_tags", NO_WALK, n)
     b.set("tlb_generation", b.get("tlb_generation") + 1)
-    b.set("large_base", 0)
-    b.set("large_mask", -1)
 
 
 @routine(0)
 def tlb_flush(b: Builder) -> None:
     """Forget every translation."""
     _flush(b, _TRANSLATED)
+    _forget_walks(b)
+    b.set("local_kernel", 0)
+    b.set("large_base", 0)
+    b.set("large_mask", -1)
 
 
 @routine(0)
 def tlb_flush_all(b: Builder) -> None:
     """Forget machine mode's, too: physical memory protection changed."""
-    _flush(b, _EVERY)
+    _flush(b, _MACHINE)
+    b.call("tlb_flush")
+
+
+@routine(0)
+def tlb_flush_local(b: Builder) -> None:
+    """Forget the translations of pages that are not global."""
+    with b.if_(b.get("local_kernel").ne(0)):
+        _flush(b, _KERNEL)
+        b.set("local_kernel", 0)
+    _flush(b, _LOCAL)
+    _forget_walks(b)
 
 
 @routine(1)
 def tlb_flush_page(b: Builder, address: Value) -> None:
-    """Forget the translation of one page; of all when it may have been a superpage's."""
+    """Forget the translation of one page; of all when it may have been a superpage's.
+
+    Page tables found by walks stay: only what leaves say is to be forgotten.
+    """
     with b.if_(((address ^ b.get("large_base")) & b.get("large_mask")).eq(0)):
         b.call("tlb_flush")
         b.ret()
     _invalidate(b, _TRANSLATED, (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1))
     b.set("tlb_generation", b.get("tlb_generation") + 1)
+
+
+@routine(1)
+def tlb_flush_space(b: Builder, asid: Value) -> None:
+    """`tlb_flush_local` if *asid* is satp's: nothing is known of other address spaces."""
+    with b.if_(_is_current(b, asid)):
+        b.call("tlb_flush_local")
+
+
+@routine(2)
+def tlb_flush_space_page(b: Builder, asid: Value, address: Value) -> None:
+    """`tlb_flush_page` if *asid* is satp's."""
+    with b.if_(_is_current(b, asid)):
+        b.call("tlb_flush_page", address)
+
+
+def _is_current(b: Builder, asid: Value) -> Value:
+    first, bits = (44, 16) if b.xlen == 64 else (22, 9)
+    return (((b.get("satp") >> first) ^ asid) & ((1 << bits) - 1)).eq(0)
 
 
 @routine(2)

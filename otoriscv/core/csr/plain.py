@@ -29,14 +29,18 @@ def _tvm(b: Builder, number: Value) -> Value:
 
 
 def _write_satp(b: Builder, number: Value, value: Value) -> None:
-    """A write of an unknown mode is ignored. TLB entries carry no ASID: a new value flushes."""
+    """A write of an unknown mode is ignored. Global pages stay known, but not in another mode."""
     if b.xlen == 64:
         mode_bits = value >> 60
         known = mode_bits.eq(0) | mode_bits.eq(SV39) | mode_bits.eq(SV48)
         value = known.select(value, b.get("satp"))
     with b.if_(value.ne(b.get("satp"))):
+        other_mode = ((value ^ b.get("satp")) >> (60 if b.xlen == 64 else 31)).ne(0)
         b.set("satp", value)
-        b.call("tlb_flush")
+        with b.if_(other_mode):
+            b.call("tlb_flush")
+        with b.if_(~other_mode):
+            b.call("tlb_flush_local")
         mode.refresh(b)
 
 

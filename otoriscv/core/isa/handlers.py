@@ -62,6 +62,11 @@ def _every(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
     return get("rs1").eq(0)
 
 
+def _everyone(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
+    """rs2 is x0: a fence for all address spaces."""
+    return get("rs2").eq(0)
+
+
 def _dyn(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
     """The rounding mode is the one in frm."""
     return get("rm").eq(7)
@@ -76,6 +81,7 @@ VARIANTS: Final[dict[str, Predicate]] = {
     "nowrite": _nowrite,
     "dyn": _dyn,
     "every": _every,
+    "everyone": _everyone,
 }
 #: Variants that never hold together.
 _EXCLUSIVE: Final = ({"near", "odd"},)

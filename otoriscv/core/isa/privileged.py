@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from otoriscv.core.isa.sem import CAUSE, Sem
 from otoriscv.core.isa.strings import extension_bit
 from otoriscv.core.isa.table import insn
@@ -42,23 +44,29 @@ def wfi(m: Sem) -> None:
     m.poll()
 
 
-@insn("sfence.vma rs1, rs2", "0001001 rs2 rs1 000 00000 1110011", "S", variants=("every",))
+_FENCES: Final = ("every", "everyone")
+
+
+@insn("sfence.vma rs1, rs2", "0001001 rs2 rs1 000 00000 1110011", "S", variants=_FENCES)
 def sfence_vma(m: Sem) -> None:
-    """Forgets translations: of one page when rs1 says which; whatever the address space is."""
+    """Forgets translations: of one page when rs1 says which, of one address space when rs2 does.
+
+    Of other address spaces than the current one none is known.
+    """
     _forget(m)
 
 
 def _forget(m: Sem) -> None:
     priv = m.get("priv")
     _illegal_if(m, priv.eq(0) | (priv.eq(1) & _status(m, MSTATUS.TVM)))
-    if "every" in m.variant:
-        m.call("tlb_flush")
-    else:
-        m.call("tlb_flush_page", m.rs1)
+    addresses = () if "every" in m.variant else (m.rs1,)
+    spaces = () if "everyone" in m.variant else (m.rs2,)
+    name = f"tlb_flush{'_space' * len(spaces)}{'_page' * len(addresses)}"
+    m.call(name, *spaces, *addresses)
     m.poll()
 
 
-@insn("sinval.vma rs1, rs2", "0001011 rs2 rs1 000 00000 1110011", "Svinval", variants=("every",))
+@insn("sinval.vma rs1, rs2", "0001011 rs2 rs1 000 00000 1110011", "Svinval", variants=_FENCES)
 def sinval_vma(m: Sem) -> None:
     """Forgets at once what sfence.vma would forget."""
     _forget(m)

@@ -225,9 +225,9 @@ def _execute_apart(f: _Special, word: str) -> None:
     f.tail(f.code_of(f.get_pointer("table"), index), e=str(scratch), p=p)
 
 
-def _memory_offset(f: _Special) -> tuple[str, str]:
-    """(arena offset of the halfword whose entry is E, its offset in the page)."""
-    rel = f.op("sub", "%E", f.machine("pool"))
+def _memory_offset(f: _Special, entry: str = "%E") -> tuple[str, str]:
+    """(arena offset of the halfword whose entry is *entry*, its offset in the page)."""
+    rel = f.op("sub", entry, f.machine("pool"))
     page = f.op("udiv", rel, PAGE_ENTRIES)
     inside = f.op("lshr", f.op("sub", rel, f.op("mul", page, PAGE_ENTRIES)), 3)
     base = f.op("add", f.op("shl", page, 12), MEM)
@@ -279,6 +279,16 @@ def _crossing(f: _Special) -> str:
     f.commit()
     low = _halfword(f, offset)
     second = f.masked(f.op("add", f.pc64(), 2))
+    entry, page = f.execute_tlb(second)
+    known = f.new(f"icmp eq i64 {f.new(f'load i64, ptr {entry}')}, {page}")
+    missing, found, located = f.label(), f.label(), f.label()
+    f.end(f"br i1 {known}, label %{found}, label %{missing}")
+    f.start(found)
+    addend = f.new(f"load i64, ptr {f.addend(entry)}")
+    offset, _ = _memory_offset(f, f.op("add", f.op("shl", page, 3), addend))
+    f.put("value", offset)
+    f.end(f"br label %{located}")
+    f.start(missing)
     status = f.call("fetch_slow", second)
     fetched = f.when(f.new(f"icmp ne i64 {status}, 0"))
     left = f.when(f.new(f"icmp eq i64 {status}, 1"))
@@ -287,6 +297,7 @@ def _crossing(f: _Special) -> str:
     f.put("exit_code", f.op("sub", status, 16))
     f.end("ret void")
     f.otherwise(fetched)
+    f.start(located)
     page = f.get("value")
     _mark(f, page)
     word = f.op("or", low, f.op("shl", _halfword(f, page), 16))
