@@ -19,6 +19,7 @@ from otoriscv.board.hooks import INTERRUPT, WatchedAccess
 from otoriscv.board.loaders import Image, load_image
 from otoriscv.board.memory_map import RAM_BASE, RAM_SIZE
 from otoriscv.board.stops import Stop, StopReason
+from otoriscv.board.translation import TranslatedMemory
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import HART, MACHINE
@@ -50,6 +51,8 @@ class HartView:
         self._hart = hart
         self.index = hart.index
         self.regs = Registers(hart)
+        #: Memory as this hart's loads find it: through its page tables when it uses them.
+        self.memory = MemoryView(TranslatedMemory(hart, machine.board.memory), machine.symbols)
 
     def __repr__(self) -> str:
         return f"<hart {self.index} at {self._machine.symbols.describe(self.pc)}>"
@@ -106,6 +109,9 @@ class Machine:
     regs : Registers
         Those of hart 0.
     mem : MemoryView
+        By physical address.
+    memory : MemoryView
+        As hart 0 sees it, through its page tables; each hart has its own.
     symbols : Symbols
     board : VirtMachine
         What is underneath.
@@ -175,6 +181,7 @@ class Machine:
         self.mem = MemoryView(self.board.memory, self.symbols)
         self.harts = [HartView(self, hart) for hart in self.board.harts]
         self.regs = self.harts[0].regs
+        self.memory = self.harts[0].memory
         self._seen = 0  # console output that `expect` has passed
         self._closed = False
 

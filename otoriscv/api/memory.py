@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import struct
-from typing import Final, overload
+from typing import Final, Protocol, overload
 
 from otoriscv.api.symbols import Address, Symbols
-from otoriscv.core.memory import Memory
 
-__all__ = ["MemoryView", "TypedView"]
+__all__ = ["GuestMemory", "MemoryView", "TypedView"]
 
 _CHUNK: Final = 256
 _Slice = slice
+
+
+class GuestMemory(Protocol):
+    """What a view is of: physical memory, or memory under a hart's addresses."""
+
+    def available(self, address: int, length: int) -> int:
+        """How many of *length* bytes at *address* can be read."""
+        ...
+
+    def read(self, address: int, length: int) -> bytes:
+        """Exactly that many bytes; `MemoryHole` when they are not there."""
+        ...
+
+    def write(self, address: int, data: bytes, *, rom: bool = False) -> None:
+        """Write all of it, or nothing and raise `MemoryHole`."""
+        ...
 
 
 def _span(index: slice, symbols: Symbols) -> tuple[int, int]:
@@ -40,7 +55,7 @@ class TypedView:
     [239, 190, 173, 222]
     """
 
-    def __init__(self, memory: Memory, symbols: Symbols, code: str) -> None:
+    def __init__(self, memory: GuestMemory, symbols: Symbols, code: str) -> None:
         self._memory = memory
         self._symbols = symbols
         self._item = struct.Struct(f"<{code}")
@@ -65,7 +80,7 @@ class TypedView:
 
 
 class MemoryView:
-    """RAM and ROM of a machine by physical address.
+    """RAM and ROM of a machine: ``mem`` by physical address, ``memory`` through page tables.
 
     Addresses may be symbols. ``[start:stop]`` is the bytes between, ``[start:+length]`` (a stop
     that is not above start) that many bytes. What is written takes effect on code that was
@@ -82,7 +97,7 @@ class MemoryView:
     'hello'
     """
 
-    def __init__(self, memory: Memory, symbols: Symbols) -> None:
+    def __init__(self, memory: GuestMemory, symbols: Symbols) -> None:
         self._memory = memory
         self._symbols = symbols
         self.u8 = TypedView(memory, symbols, "B")

@@ -29,7 +29,7 @@ def backtrace(machine: Machine, hart: int = 0) -> list[int]:
         if rules is None:
             break
         try:
-            registers = _unwind(machine, rules, registers)
+            registers = _unwind(machine, hart, rules, registers)
         except MemoryHole:
             break
         caller = registers.get(_RA, 0)
@@ -73,7 +73,9 @@ def _rules(entries: list[Any], pc: int) -> dict[Any, Any] | None:
     return None
 
 
-def _unwind(machine: Machine, rules: dict[Any, Any], registers: dict[int, int]) -> dict[int, int]:
+def _unwind(
+    machine: Machine, hart: int, rules: dict[Any, Any], registers: dict[int, int]
+) -> dict[int, int]:
     """The caller's registers."""
     rule = rules["cfa"]
     if rule.reg is None:  # an expression: compilers write none for RISC-V
@@ -84,6 +86,6 @@ def _unwind(machine: Machine, rules: dict[Any, Any], registers: dict[int, int]) 
     caller[_SP] = frame
     for number, saved in rules.items():
         if isinstance(number, int) and saved.type == "OFFSET":
-            raw = machine.mem[frame + saved.arg : frame + saved.arg + size]
+            raw = machine.harts[hart].memory[frame + saved.arg : frame + saved.arg + size]
             caller[number] = int.from_bytes(raw, "little")
     return caller
