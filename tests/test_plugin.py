@@ -139,7 +139,7 @@ def test_gdb(suite: pytest.Pytester) -> None:
             assert gdb.go().pc == machine.regs.pc
         """
     )
-    run(suite).assert_outcomes(passed=3)
+    run(suite, "--otoriscv-strict").assert_outcomes(passed=3)
 
 
 @needs_gdb
@@ -163,7 +163,7 @@ def test_gdb_leaves_the_machine_halted(suite: pytest.Pytester) -> None:
             assert machine.retired == 10
         """
     )
-    run(suite).assert_outcomes(passed=4)
+    run(suite, "--otoriscv-strict").assert_outcomes(passed=4)
 
 
 def test_without_gdb(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
