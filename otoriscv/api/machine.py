@@ -95,10 +95,26 @@ class Machine:
         need *isa*.
     isa
         Such as ``"rv32imac_zicsr"``. Default: everything implemented, at the image's width.
-    ram, rom
-        Ranges ``(base, size)``; a number alone is the size of RAM at 0x80000000.
-    harts, engine, clock, mips, misaligned, append, arguments, semihosting_dir
-        As the options of ``otoriscv boot``. Time is virtual by default, so that runs repeat.
+    ram
+        Ranges ``(base, size)`` in bytes, or the size alone of RAM at 0x80000000.
+    rom
+        Ranges of ROM.
+    harts
+        How many, 1 to 240.
+    engine
+        ``"auto"``, or one that ``otoriscv doctor`` lists.
+    clock
+        Guest time: ``"virtual"`` counts instructions, so that runs repeat; ``"host"`` is real.
+    mips
+        Instructions in a microsecond of virtual time.
+    misaligned
+        What misaligned loads and stores do: ``"emulate"`` does them, ``"trap"`` traps.
+    append
+        The command line in the device tree.
+    arguments
+        The guest's arguments, which semihosting hands out.
+    semihosting_dir
+        The folder whose files semihosting may open; without it there are none.
     jit_threshold, jit_workers, code_cache
         How the llvm engine compiles, as ``--jit-threshold``, ``--jit-workers`` (0: inline, the same
         in every run) and ``--no-cache``. None: as the environment says.
