@@ -5,7 +5,7 @@ The same ELF runs on QEMU and on us; the lines must be the same (tests/test_core
 
 from __future__ import annotations
 
-__all__ = ["csr_lines", "program", "trap_lines"]
+__all__ = ["M", "S", "U", "csr_lines", "finish", "program", "scene", "start", "trap_lines"]
 
 M, S, U = 3, 1, 0
 _HOLE = 0x1800_0000
@@ -174,14 +174,16 @@ data: .word 0x03020100, 0x07060504, 0, 0
 """
 
 
-def _start() -> list[str]:
+def start() -> list[str]:
+    """Set-up, then the first trap's handling, which goes on behind these lines."""
     return [
         ".globl _start", "_start: li t0, -1", "csrw pmpaddr0, t0", "li t0, 0x1f",
         "csrw pmpcfg0, t0", "csrw satp, x0", "li s10, 1", "la s11, begin", "j done", "begin:",
     ]  # fmt: skip
 
 
-def _finish(xlen: int) -> list[str]:
+def finish(xlen: int) -> list[str]:
+    """The end of the run, the handlers, and what scenes work on."""
     end = ["li t0, 0x5555", "li t1, 0x100000", "sw t0, (t1)", "1: j 1b"]
     return [*end, _LIBRARY.format(top=xlen - 4)]
 
@@ -198,11 +200,11 @@ def csr_lines() -> list[str]:
 
 def program(xlen: int, what: str) -> str:
     """The guest's assembly: *what* is ``traps`` or ``csrs``. Its first line is empty."""
-    out = _start()
+    out = start()
     if what == "traps":
         for _, body, setup in _SCENES:
             for priv in (M, S, U):
-                out += _scene(len(out), body, setup, priv)
+                out += scene(len(out), body, setup, priv)
     else:
         for name, mask in _PATTERNS:
             for value in _VALUES:
@@ -212,10 +214,12 @@ def program(xlen: int, what: str) -> str:
                     f"li a1, {mask & (1 << xlen) - 1:#x}", "and a0, a0, a1", "call puthex",
                     "call newline", "li t0, 0x1800", "csrw mstatus, t0", "csrw mie, x0",
                 ]  # fmt: skip
-    return "\n".join(out + _finish(xlen)) + "\n"
+    return "\n".join(out + finish(xlen)) + "\n"
 
 
-def _scene(at: int, body: str, setup: dict[str, int], priv: int) -> list[str]:
+def scene(at: int, body: str, setup: dict[str, int], priv: int, displaced: int = 0) -> list[str]:
+    """Enter *body* in *priv*; ``at`` is its number. *displaced*: how far from its physical address
+    it is entered."""
     out = [f"la s11, after{at}"]
     status = setup.get("mstatus", 0)
     for name, value in setup.items():
@@ -228,6 +232,7 @@ def _scene(at: int, body: str, setup: dict[str, int], priv: int) -> list[str]:
     # MPIE and SIE become what the scene wants when it is entered
     status = status & ~8 | (status & 8) << 4 | priv << 11
     return [
-        *out, f"li t0, {status:#x}", "csrw mstatus, t0", f"la t0, body{at}", "csrw mepc, t0",
+        *out, f"li t0, {status:#x}", "csrw mstatus, t0", f"la t0, body{at}",
+        f"li t1, {displaced}", "add t0, t0, t1", "csrw mepc, t0",
         "li a0, 0", "li a1, 0", "mret", f".balign 4; body{at}: {body}", "ecall", f"after{at}:",
     ]  # fmt: skip
