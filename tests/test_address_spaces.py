@@ -1,0 +1,141 @@
+"""Fences and switches of address spaces: what they must forget, and what global pages keep.
+
+A translation that is known shows itself: the page table is changed behind it, and without a fence
+for it the old page is still read (the spec allows that; it says what a fence costs).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from otoriscv.core.layout import HART
+from otoriscv.core.mstatus import MSTATUS
+from tests.engine_box import STEP, EngineBox, Exit
+from tests.test_mmu import CODE_PAGE, EVERY_MODE, PAGE, TARGET, A, D, G, R, Tables, U, V, W, X, make
+
+OLD, NEW = 100, 200
+every = pytest.mark.parametrize(("engine", "mode"), EVERY_MODE)
+#: The engines that look into the TLB first.
+native = pytest.mark.parametrize(
+    ("engine", "mode"), [(e, m) for e, m in EVERY_MODE if e not in ("python", STEP)]
+)
+
+
+class Scene:
+    """A page in supervisor mode's address space, and code that reads it before and after."""
+
+    def __init__(self, engine: str, mode: str, flags: int) -> None:
+        isa = f"rv{32 if mode == 'sv32' else 64}gc_svinval"
+        self.box, self.tables = make(engine, mode, isa)
+        box, tables = self.box, self.tables
+        self.va = {"sv32": 0x4040_0000}.get(mode, 0x40_4000_0000 & (1 << 38) - 1)
+        self.code = self.va + 0x10_0000
+        self.entry = tables.map(self.va, TARGET, flags)
+        tables.map(self.code, CODE_PAGE, V | R | X | A | D | G)
+        self.window = self.va + 0x8000
+        tables.map(self.window, self.entry & -PAGE, V | R | W | A | D | G)
+        self.new = TARGET + PAGE >> 12 << 10 | flags
+        for page, value in ((TARGET, OLD), (TARGET + PAGE, NEW)):
+            box.memory.write(page, value.to_bytes(8, "little"))
+        box.hart.write_csr("satp", tables.satp)
+        box.hart.write_csr("mstatus", MSTATUS.SUM if flags & U else 0)
+
+    def read_twice(self, between: str, **registers: int) -> tuple[int, int]:
+        """Read, change the page table, do something, read."""
+        box, x = self.box, self.box.hart.x
+        store = "sw" if box.xlen == 32 else "sd"
+        box.load(
+            f"lw a0, 0(s0)\n {store} s1, 0(s2)\n {between}\n lw a1, 0(s0)\n 1: j 1b", CODE_PAGE
+        )
+        x[8], x[9], x[18] = self.va, self.new, self.window + (self.entry & PAGE - 1)
+        for name, value in registers.items():
+            x[int(name[1:])] = value
+        box.hart.priv = 1
+        box.hart.pc = self.code
+        assert box.run(12) == Exit.SLICE
+        return x[10], x[11]
+
+    def close(self) -> None:
+        self.box.close()
+
+
+LEAF = V | R | W | A | D
+
+
+def asid_of(tables: Tables, asid: int) -> int:
+    """satp with an address space number."""
+    return tables.satp | asid << (22 if tables.mode == "sv32" else 44)
+
+
+@every
+@pytest.mark.parametrize(
+    "fence",
+    ["sfence.vma", "sfence.vma s0", "sfence.vma s0, s3", "sfence.vma zero, s3",
+     "sinval.vma s0, s3", "csrw satp, s4"],
+)  # fmt: skip
+@pytest.mark.parametrize("user", [False, True])
+def test_what_forgets(engine: str, mode: str, fence: str, user: bool) -> None:
+    """Everything that must forget a page that is not global does."""
+    scene = Scene(engine, mode, LEAF | (U if user else 0))
+    scene.box.hart.write_csr("satp", asid_of(scene.tables, 5))
+    other = asid_of(scene.tables, 6)
+    assert scene.read_twice(fence, x19=5, x20=other) == (OLD, NEW)
+    scene.close()
+
+
+@native
+@pytest.mark.parametrize("fence", ["nop", "sfence.vma zero, s3", "sfence.vma s0, s3"])
+def test_what_need_not_forget(engine: str, mode: str, fence: str) -> None:
+    """Another address space's fence costs nothing."""
+    scene = Scene(engine, mode, LEAF)
+    scene.box.hart.write_csr("satp", asid_of(scene.tables, 5))
+    assert scene.read_twice(fence, x19=6) == (OLD, OLD)
+    scene.close()
+
+
+@native
+def test_global_pages_survive_a_switch(engine: str, mode: str) -> None:
+    scene = Scene(engine, mode, LEAF | G)
+    other = asid_of(scene.tables, 6)
+    assert scene.read_twice("csrw satp, s4; sfence.vma zero, s3", x19=6, x20=other) == (OLD, OLD)
+    scene.close()
+    scene = Scene(engine, mode, LEAF | G)
+    assert scene.read_twice("sfence.vma s0") == (OLD, NEW)
+    scene.close()
+
+
+@every
+def test_walks_find_new_tables_after_a_fence(engine: str, mode: str) -> None:
+    """A pointer to a page table changes, and all addresses are fenced."""
+    scene = Scene(engine, mode, LEAF)
+    tables = scene.tables
+    size = tables.size
+    pointer = tables.entry_at(scene.va, 1)
+    table = scene.entry & -PAGE
+    copy = tables.next
+    content = bytearray(scene.box.memory.read(table, PAGE))
+    index = scene.entry & PAGE - 1
+    content[index : index + size] = scene.new.to_bytes(size, "little")
+    scene.box.memory.write(copy, bytes(content))
+    scene.entry, scene.new = pointer, copy >> 12 << 10 | V
+    tables.map(scene.window, pointer & -PAGE, LEAF | G)
+    content[:] = scene.box.memory.read(table, PAGE)
+    content[index : index + size] = (TARGET + PAGE >> 12 << 10 | LEAF).to_bytes(size, "little")
+    scene.box.memory.write(copy, bytes(content))
+    assert scene.read_twice("sfence.vma") == (OLD, NEW)
+    scene.close()
+
+
+@pytest.mark.parametrize("engine", ["python", "interp"])
+def test_protection_at_the_bottom_of_ram(engine: str) -> None:
+    """As firmware sets it: its own pages denied, the rest free without a look at the entries."""
+    box = EngineBox(engine, 64, size=8 << 20)
+    box.hart.write_csr("pmpaddr0", 0x8000_0000 + 0x3_FFFF >> 2)  # NAPOT, 512 KiB
+    box.hart.write_csr("pmpaddr1", (1 << 54) - 1)
+    box.hart.write_csr("pmpcfg0", 0x1F18)
+    q = box.hart.q
+    assert q[HART["pmp_free"]] == 0x8008_0000
+    assert q[HART["pmp_free"]] + q[HART["pmp_free_size"]] == 0x8000_0000 + (8 << 20)
+    box.hart.write_csr("pmpcfg0", 0x0018)
+    assert q[HART["pmp_free_size"]] == 0
+    box.close()
