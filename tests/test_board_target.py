@@ -131,6 +131,23 @@ def test_breakpoints_make_progress(target: BoardTarget) -> None:
     assert target.last_stop.code == 9
 
 
+def test_a_breakpoint_that_a_step_leads_to_is_still_to_come(target: BoardTarget) -> None:
+    count = _symbol(target, "count")
+    target.insert_breakpoint(count)
+    assert _go(target) is StopKind.BREAKPOINT
+    retired = target.machine.harts[0].retired
+    target.remove_breakpoint(count)
+    following = target.step(0)
+    assert following.kind is StopKind.STEP
+    pc = target.read_register(0, 32)
+    target.insert_breakpoint(pc)
+    assert _go(target) is StopKind.BREAKPOINT
+    assert target.read_register(0, 32) == pc
+    assert target.machine.harts[0].retired == retired + 1
+    assert _go(target) is StopKind.BREAKPOINT  # the next round: this one was reported
+    assert target.machine.harts[0].retired > retired + 1
+
+
 def test_a_breakpoint_costs_no_instruction(target: BoardTarget) -> None:
     plain = machine(GUEST, target.machine.engine.name, target.xlen)
     plain.run()

@@ -93,6 +93,10 @@ class Runner:
         # Where hooks were called for an instruction that was not executed yet.
         self._hooked: dict[int, int] = {}
 
+    def unsee(self) -> None:
+        """No breakpoint was reported where the harts are: one that is there is still to come."""
+        self._seen.clear()
+
     def save(self) -> dict[str, Any]:
         """What it knows about a halted machine, for a snapshot."""
         return {

@@ -251,6 +251,8 @@ class BoardTarget:
             if self._running:
                 raise RuntimeError("the machine is running already")
             self.machine.take_request()
+            if self._last.kind is StopKind.STEP:  # gdb's `jump *$pc` counts on the breakpoint
+                self.machine.runner.unsee()
             self._failure = None
             self._actions = dict(actions)
             self._running = True

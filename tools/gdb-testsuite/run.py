@@ -63,12 +63,15 @@ def select(patterns: list[str], source: Path) -> list[str]:
     """The names that were asked for, or those in tests.txt."""
     if not patterns:
         lines = (HERE / "tests.txt").read_text().splitlines()
-        return [line for line in lines if line and not line.startswith("#")]
+        patterns = [line for line in lines if line and not line.startswith("#")]
     testsuite = source / "gdb" / "testsuite"
     names: list[str] = []
     for pattern in patterns:
-        found = sorted(str(path.relative_to(testsuite)) for path in testsuite.glob(pattern))
-        names += found or [pattern]
+        wanted, plus, variant = pattern.partition("+")
+        found = sorted(str(path.relative_to(testsuite)) for path in testsuite.glob(wanted))
+        if not found:
+            raise SystemExit(f"this gdb has no test {pattern}")
+        names += [f"{name}{plus}{variant}" for name in found]
     return names
 
 

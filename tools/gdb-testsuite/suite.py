@@ -165,6 +165,8 @@ def _program(xlen: int, place: Path) -> None:
     libraries = {Path(found) for found in re.findall(r"/\S+?/lib\w+\.a", trace)}
     for library in libraries:
         _call("riscv64-unknown-elf-objcopy", "-g", str(library), str(place / library.name))
+    # There is none for bare metal; what is compiled as C++ needs nothing of it but the name.
+    _call("riscv64-unknown-elf-ar", "rc", str(place / "libstdc++.a"))
 
 
 def _call(*line: str) -> str:
