@@ -158,11 +158,14 @@ def test_a_worker_that_hangs_is_replaced(
     assert workers.replaced == 1
 
 
-def test_only_so_many_requests_wait(started: list[Workers], store: DiskCache) -> None:
-    workers = Workers(1, store, command=script("import time; time.sleep(1000)"))
+def test_idle_until_there_is_work_for_all(started: list[Workers], store: DiskCache) -> None:
+    workers = Workers(2, store, command=script("import time; time.sleep(1000)"))
     started.append(workers)
-    accepted = [workers.submit(request()) for _ in range(200)]
-    assert accepted == [True] * 65 + [False] * 135  # one is being compiled
+    idle = []
+    for _ in range(3):
+        idle.append(workers.idle)
+        workers.submit(request())
+    assert idle == [True, True, False]
 
 
 def test_workers_end_with_their_pipe(store: DiskCache) -> None:

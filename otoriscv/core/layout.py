@@ -203,6 +203,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "interrupts",
     "invalidations",
     "sample_every",  # steps between two samples of the pc, 0: none
+    "sample_due",  # the step of the next one
     "samples",  # how many were taken; the last `SAMPLES` are kept
     "nregions",
     "watch_low",  # one range that covers every watchpoint: its start and length

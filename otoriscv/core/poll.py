@@ -135,8 +135,12 @@ def _refill(b: Builder, now: Value) -> None:
     end = b.var(b.get_m("slice_end"))
     every = b.get_m("sample_every")
     with b.if_(every.ne(0)):
-        _sample(b)
-        end.value = (now + every).ltu(end.value).select(now + every, end.value)
+        # due, or far ahead: the steps were counted anew
+        with b.if_((b.get_m("sample_due") - now - 1).geu(every)):
+            _sample(b)
+            b.set_m("sample_due", now + every)
+        due = b.get_m("sample_due")
+        end.value = due.ltu(end.value).select(due, end.value)
     with b.if_(b.get_m("clock_host").eq(0)):
         with b.if_((b.get("mip") & _MTIP).eq(0)):
             _until(b, now, end, b.get("mtimecmp"))

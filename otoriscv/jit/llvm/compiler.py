@@ -66,6 +66,11 @@ class Request:
         h.update(sources().encode())
         return f"region-{h.hexdigest()}"
 
+    @property
+    def mark(self) -> int:
+        """Its place, with bit 0 set for translated code."""
+        return self.place | (self.window is None)
+
     def points(self) -> dict[int, str]:
         """What the region must do at each breakpoint: `STOP`, or the conditions' hash."""
         evaluated = {pc: hash_conditions(conditions) for pc, conditions in self.conditions}

@@ -57,6 +57,8 @@ SAMPLE_LAST: Final = 1 << 20
 THRESHOLD: Final = 2
 #: Pages of code sent along in each direction.
 REACH: Final = 8
+#: Hot places that are tried in a row for an idle worker: their pages may not be in use now.
+TRIES: Final = 4
 #: Known targets of a region's indirect jumps at most.
 MAX_TARGETS: Final = 64
 #: Regions that may contain one instruction: a caller's copy and its own.
@@ -66,6 +68,11 @@ REWRITES: Final = 8
 
 _INSIDE: Final = PAGE - 1
 _FETCH_BANKS: Final = 3
+
+
+def _near(mark: int) -> int:
+    """The 16 bytes that a place is in."""
+    return mark & ~15 | mark & 1
 
 
 class LlvmEngine(InterpEngine):
@@ -96,7 +103,9 @@ class LlvmEngine(InterpEngine):
         )
         # By place: an arena offset, with bit 0 set for translated code.
         self._heat: Counter[int] = Counter()
-        self._pending: set[int] = set()
+        # By the 16 bytes that a place is in.
+        self._hot: dict[int, tuple[int, int]] = {}  # pc and place of what waits for a worker
+        self._pending: set[int] = set()  # is being compiled
         self._refused: set[int] = set()
         self._rewritten: Counter[int] = Counter()  # by 256 bytes of memory
         self._writes = self._m[MACHINE["code_writes"]]
@@ -117,9 +126,10 @@ class LlvmEngine(InterpEngine):
         self._reap()
         if self._m[MACHINE["samples"]] != self._seen:
             self._look(hart)
-        if self._workers is not None and self._pending:
+        if self._workers is not None and (self._pending or self._hot):
             for request, region in self._workers.poll():
                 self._arrived(request, region)
+            self._employ(hart, self._workers)
         return code
 
     def memory_changed(self, offset: int, length: int) -> None:
@@ -293,13 +303,14 @@ class LlvmEngine(InterpEngine):
         for n in range(first, taken):
             at = ring + (n & (SAMPLES - 1)) * SAMPLE_WORDS
             pc, mark = m[at], m[at + 1]
-            covering = self._regions.covering(mark & ~1, translated=bool(mark & 1))
-            if covering >= COPIES or mark in self._refused or mark in self._pending:
+            if mark in self._refused:
                 continue
-            near = mark & ~15 | mark & 1
+            wanted = self._heat_wanted(mark)
+            if wanted is None:
+                continue
+            near = _near(mark)
             self._heat[near] += 1
-            if self._heat[near] >= self._threshold * (16 if covering else 1):
-                self._heat[near] = 0
+            if self._heat[near] >= wanted and near not in self._hot and near not in self._pending:
                 news += 1
                 self._request(hart, pc, mark)
         self._seen = taken
@@ -309,24 +320,50 @@ class LlvmEngine(InterpEngine):
         elif taken - first > 4 and every < SAMPLE_LAST:
             m[MACHINE["sample_every"]] = min(SAMPLE_LAST, every * 2)
 
+    def _heat_wanted(self, mark: int) -> int | None:
+        """The samples after which a place is compiled; None: there are regions enough with it."""
+        covering = self._regions.covering(mark & ~1, translated=bool(mark & 1))
+        return None if covering >= COPIES else self._threshold * (16 if covering else 1)
+
     def _request(self, hart: Hart, pc: int, mark: int) -> None:
+        """Compile what is at *pc*, or let it wait until a worker is idle."""
+        near = _near(mark)
         if self._rewritten[mark >> 8] > REWRITES:
             self._refused.add(mark)
             return
         request = self._make_request(hart, pc, mark)
         if request is None:
+            self._heat[near] = 0
             return
         cached = find(request, self._store)
         if cached is not None:
             self.statistics["cached"] += 1
+            self._heat[near] = 0
             self._install(request, cached)
         elif self._workers is None:
             try:
                 self._arrived(request, compile_request(request, self._store))
             except JitError as error:
                 self._arrived(request, error)
-        elif self._workers.submit(request):
-            self._pending.add(mark)
+        else:
+            self._hot[near] = pc, mark
+
+    def _employ(self, hart: Hart, workers: Workers) -> None:
+        """Give the hottest places to idle workers."""
+        tries = TRIES
+        while self._hot and workers.idle and tries:
+            tries -= 1
+            near = max(self._hot, key=lambda place: self._heat[place])
+            pc, mark = self._hot.pop(near)
+            wanted = self._heat_wanted(mark)
+            if wanted is None or self._heat[near] < wanted:
+                continue  # another region covers it now
+            request = self._make_request(hart, pc, mark)
+            if request is None:
+                self._heat[near] = 0
+            else:
+                self._pending.add(near)
+                workers.submit(request)
 
     def _make_request(self, hart: Hart, pc: int, mark: int) -> Request | None:
         """What to compile; None when the code is not where it was any more."""
@@ -404,8 +441,9 @@ class LlvmEngine(InterpEngine):
         return tuple(t for t in recent if start <= t < end)[:MAX_TARGETS]
 
     def _arrived(self, request: Request, region: CompiledRegion | JitError) -> None:
-        mark = request.place | (request.window is None)
-        self._pending.discard(mark)
+        mark = request.mark
+        self._pending.discard(_near(mark))
+        self._heat[_near(mark)] = 0
         if isinstance(region, JitError):
             self._refused.add(mark)
             self.statistics["refused"] += 1

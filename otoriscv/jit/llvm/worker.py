@@ -28,8 +28,6 @@ __all__ = ["COMMAND", "PATIENCE", "Answer", "Workers"]
 PATIENCE: Final = 60.0
 #: How often a request is sent to a worker.
 _TRIES: Final = 2
-#: Requests that may wait: each holds the code around a place, and grows old.
-_WAITING: Final = 64
 #: Workers lost one after another, none having answered anything: there is no use in more.
 _LOST: Final = 6
 #: The largest answer that makes sense; a length beyond is garbage.
@@ -77,13 +75,15 @@ class Workers:
         self._failed: list[Answer] = []
         self._lost = 0
 
-    def submit(self, request: Request) -> bool:
-        """Compile *request* some time; `poll` tells how it went. False: too many are waiting."""
-        if len(self._queue) >= _WAITING:
-            return False
+    @property
+    def idle(self) -> bool:
+        """Whether a request would be worked on at once."""
+        return len(self._queue) + sum(w.job is not None for w in self._workers) < self.count
+
+    def submit(self, request: Request) -> None:
+        """Compile *request* some time; `poll` tells how it went."""
         self._queue.append(_Job(request))
         self._feed()
-        return True
 
     @property
     def busy(self) -> bool:
