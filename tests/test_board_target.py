@@ -179,6 +179,17 @@ def test_watchpoints_stop_before(target: BoardTarget, kind: WatchKind) -> None:
     assert _go(target) is StopKind.EXIT
 
 
+def test_of_two_ranges_the_one_that_changes_is_reported(target: BoardTarget) -> None:
+    word = _symbol(target, "word")
+    for part in (word + 2, word + 1):  # the guest counts in the word
+        target.insert_watchpoint(WatchKind.WRITE, part, 1)
+    assert _go(target) is StopKind.WATCH
+    assert target.last_stop.address == word + 2, "none of them changes"
+    target.write_register(0, 9, 0xFF)
+    assert _go(target) is StopKind.WATCH
+    assert target.last_stop.address == word + 1, "0xff becomes 0x100"
+
+
 def test_a_watchpoint_beside_does_not_stop(target: BoardTarget) -> None:
     target.insert_watchpoint(WatchKind.ACCESS, _symbol(target, "other"), 4)
     assert _go(target) is StopKind.EXIT

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otoriscv.board.points import HOOKS
 from otoriscv.board.stops import Stop, StopReason
+from otoriscv.board.watch_hits import reported_address
 from otoriscv.core.layout import HART, MACHINE, Exit
 from otoriscv.core.poll import FAR, STCE
 from otoriscv.devices.exits import GuestExit, GuestReset
@@ -385,7 +386,8 @@ class Runner:
         self._watched[hart.index] = q[_PC]
         if self._machine.hooks.accessing(hart) or not self._machine.stops_at_watchpoint(hart):
             return None
-        address, kind = q[HART["exit_addr"]], q[HART["exit_kind"]]
+        address = reported_address(hart, self._machine.memory, self._machine.watchpoints)
+        kind = q[HART["exit_kind"]]
         return self._stop(StopReason.WATCH, hart.index, address=address, kind=kind)
 
     def _ebreak(self, hart: Hart) -> Stop | None:
