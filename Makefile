@@ -8,7 +8,7 @@ PYTEST   = $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 none_is_fine = || [ $$? -eq 5 ]
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint docs bench clean
+.PHONY: help setup demo test test-slow lint docs bench linux64 linux32 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,12 @@ docs: setup ## docs/ as HTML in build/docs
 
 bench: setup ## our engines against QEMU on benchmarks/kernels
 	$(VENV)/bin/python -m benchmarks.run $(BENCH_ARGS)
+
+linux64: setup ## Debian's kernel and a busybox root in build-linux/, and how to boot them
+	@$(VENV)/bin/python -m tools.linux.make64
+
+linux32: setup ## a small rv32 kernel from Debian's source: some ten minutes, once
+	@$(VENV)/bin/python -m tools.linux.make32
 
 clean: ## what was built here (not .venv)
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

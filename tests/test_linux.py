@@ -1,0 +1,137 @@
+"""Linux itself: Debian's riscv64 kernel, and the rv32 kernel built from Debian's source.
+
+The images are those of ``make linux64`` and ``make linux32``. The first is fetched when it is not
+there; the second takes ten minutes to build and is only used. Without them these tests are skipped,
+or fail under --otoriscv-strict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.linux import make32, make64
+from tools.linux.debian import DebianError
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin")
+UBOOT = Path("/usr/lib/u-boot/qemu-riscv64/u-boot.bin")
+PROMPT = "~ #"
+
+
+def _missing(request: pytest.FixtureRequest, why: str) -> None:
+    if request.config.getoption("--otoriscv-strict"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def linux64(request: pytest.FixtureRequest) -> list[str]:
+    """The words that boot Debian's kernel."""
+    try:
+        make64.build()
+    except DebianError as error:
+        _missing(request, f"make linux64: {error}")
+    return [str(make64.KERNEL), "--initrd", str(make64.INITRD)]
+
+
+@pytest.fixture(scope="session")
+def linux32(request: pytest.FixtureRequest) -> list[str]:
+    """The words that boot the rv32 kernel."""
+    if not (make32.KERNEL.exists() and make32.INITRD.exists()):
+        _missing(request, "make linux32 was not run: there is no rv32 kernel")
+    return [str(make32.KERNEL), "--initrd", str(make32.INITRD), "--symbols", str(make32.SYMBOLS)]
+
+
+def boot(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "otoriscv", "boot", *map(str, words), "--engine", "interp"]
+    return subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=1500,
+        errors="replace",
+    )  # fmt: skip
+
+
+def script(command: str) -> str:
+    """The kernel's command line that runs *command* and switches off."""
+    return f'otoriscv.run="{command}"'
+
+
+def test_debian_twice_the_same(linux64: list[str], tmp_path: Path) -> None:
+    """A shell on the console, typed at; the second run repeats the first to the instruction."""
+    runs = []
+    for n in range(2):
+        transcript, facts = tmp_path / f"t{n}", tmp_path / f"s{n}"
+        talk = ("--expect", PROMPT, "--send", r"echo $((6*7))\n", "--expect", "42")
+        more = ("--expect", PROMPT, "--send", r"poweroff -f\n")
+        done = boot(*linux64, *talk, *more, "--transcript", transcript, "--stats-json", facts)
+        assert done.returncode == 0, done.stderr
+        runs.append((transcript.read_bytes(), json.loads(facts.read_text())["instructions"]))
+    assert b"reboot: Power down" in runs[0][0]
+    assert runs[0] == runs[1]
+
+
+def test_debian_on_four_harts(linux64: list[str]) -> None:
+    load = "nproc; for i in 1 2 3 4; do (seq 1 2000 | md5sum) & done; wait"
+    done = boot(*linux64, "--harts", 4, "--append", script(load))
+    want = hashlib.md5("".join(f"{n}\n" for n in range(1, 2001)).encode()).hexdigest()
+    assert done.returncode == 0, done.stderr
+    assert "\n4\n" in done.stdout.replace("\r", "")
+    assert done.stdout.count(want) == 4
+
+
+@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="no mkfs.ext4")
+def test_debian_and_a_disk(linux64: list[str], tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    work = (
+        "mount -t ext4 /dev/vda /mnt && echo hello >/mnt/f && umount /mnt; "
+        "head -c 32 /dev/hwrng | wc -c; echo spoken >/dev/hvc0"
+    )
+    devices = ("--device", "virtio-rng", "--device", "virtio-console")
+    done = boot(*linux64, "--drive", image, *devices, "--append", script(work))
+    assert done.returncode == 0, done.stderr
+    assert "\n32\n" in done.stdout.replace("\r", "") and "spoken" in done.stdout
+    checked = subprocess.run(["fsck.ext4", "-fn", str(image)], capture_output=True)
+    assert checked.returncode == 0
+    read = subprocess.run(["debugfs", "-R", "cat f", str(image)], capture_output=True)
+    assert read.stdout == b"hello\n"
+
+
+@pytest.mark.skipif(not OPENSBI.exists(), reason="no OpenSBI (Debian: opensbi)")
+def test_debian_on_opensbi(linux64: list[str]) -> None:
+    done = boot(*linux64, "--bios", OPENSBI, "--append", script("echo a$((1+1))b"))
+    assert done.returncode == 0 and "OpenSBI v" in done.stdout and "a2b" in done.stdout
+
+
+@pytest.mark.skipif(not UBOOT.exists(), reason="no U-Boot (Debian: u-boot-qemu)")
+def test_u_boot() -> None:
+    talk = ("--expect", "autoboot", "--send", " ", "--expect", "=> ", "--send", r"version\n")
+    done = boot("--bios", UBOOT, "--isa", "rv64gc", *talk, "--expect", "riscv64-.*gcc")
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_debian_without_a_root(linux64: list[str]) -> None:
+    done = boot(linux64[0])
+    assert done.returncode == 1
+    assert "the guest panicked: Kernel panic - not syncing: VFS: Unable to mount" in done.stderr
+
+
+def test_rv32(linux32: list[str]) -> None:
+    done = boot(*linux32)
+    assert done.returncode == 0, done.stderr
+    for text in ("otoriscv: user space", "riscv32", "child status 3", "root 13784048"):
+        assert text in done.stdout
+
+
+def test_rv32_on_four_harts(linux32: list[str]) -> None:
+    done = boot(*linux32, "--harts", 4)
+    assert done.returncode == 0 and done.stdout.count("processor\t:") == 4
