@@ -61,6 +61,7 @@ def test_what_runs_elsewhere_is_little() -> None:
     assert found <= {
         ("README.md", ".ci/run"),
         ("CONTRIBUTING.md", ".ci/run"),
+        ("docs/howto/linux.md", "tests/test_linux.py"),
     }
 
 
