@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from otoriscv.gdbstub.target import (
     Action,
@@ -73,6 +74,8 @@ class FakeTarget:
         self._stopped = threading.Event()
         self._callback: Callable[[], None] = lambda: None
         self._output: Callable[[bytes], None] | None = None
+        self._gate = threading.RLock()  # held while an instruction is executed
+        self.states: dict[str, tuple[bytes, list[dict[int, int]]]] = {}
         self._infos = self._describe()
         self.reset()
 
@@ -100,6 +103,10 @@ class FakeTarget:
 
     def registers(self) -> Sequence[RegisterInfo]:
         return self._infos
+
+    def general_registers(self, hart: int) -> bytes:
+        size = self.xlen // 8
+        return b"".join(self.values[hart][n].to_bytes(size, "little") for n in range(_PC + 1))
 
     def read_register(self, hart: int, number: int) -> int:
         return self.values[hart][number]
@@ -161,6 +168,17 @@ class FakeTarget:
     def stop(self) -> None:
         self._stop.set()
 
+    def pause(self) -> None:
+        self._stop.set()
+
+    def visit(self) -> AbstractContextManager[None]:
+        return self._visit()
+
+    @contextmanager
+    def _visit(self) -> Iterator[None]:
+        with self._gate:
+            yield
+
     def wait(self, timeout: float | None) -> StopEvent | None:
         thread = self._thread
         if thread is None:
@@ -185,6 +203,17 @@ class FakeTarget:
         self.values = [blank | {_PC: BASE, 4161: 3} | misa for _ in range(self.harts)]
         self.last_stop = StopEvent(StopKind.INTERRUPT)
 
+    def save(self, path: str) -> None:
+        self.states[path] = bytes(self.memory), [dict(values) for values in self.values]
+
+    def restore(self, path: str) -> None:
+        if path not in self.states:
+            raise ValueError("there is no such file")
+        memory, values = self.states[path]
+        self.memory[:] = memory
+        self.values = [dict(one) for one in values]
+        self.last_stop = StopEvent(StopKind.STEP)
+
     def kill(self) -> None:
         self.kills += 1
 
@@ -208,7 +237,8 @@ class FakeTarget:
         first = True
         while event is None:
             for hart, action in sorted(actions.items()):
-                event = self._execute(hart, first=first, breakpoints=True)
+                with self._gate:
+                    event = self._execute(hart, first=first, breakpoints=True)
                 if event is None and isinstance(action, StepRange):
                     if not action.start <= self.values[hart][_PC] < action.end:
                         event = StopEvent(StopKind.STEP, hart)
@@ -217,6 +247,7 @@ class FakeTarget:
                 if event is not None:
                     break
             first = False
+            time.sleep(0.0002)  # the thread must not starve the others
             if event is None and self._stop.is_set():
                 event = StopEvent(StopKind.INTERRUPT, min(actions))
         self.last_stop = event
@@ -251,8 +282,6 @@ class FakeTarget:
             return StopEvent(StopKind.EXIT, hart, code=values[10])
         elif word == CRASH:
             return StopEvent(StopKind.CRASH, hart, message="the guest crashed")
-        if word == LOOP:
-            time.sleep(0.0005)  # the thread must not starve the others
-        else:
+        if word != LOOP:
             values[_PC] = (pc + 4) & ((1 << self.xlen) - 1)
         return None

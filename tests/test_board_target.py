@@ -215,6 +215,12 @@ def test_interrupt_and_reset(target: BoardTarget) -> None:
     stopped: list[bool] = []
     target.on_stop(lambda: stopped.append(True))
     target.resume(GO)
+    end = time.monotonic() + 20
+    while target.running:
+        assert time.monotonic() < end
+        with target.visit():
+            if target.read_register(0, 32) == loop:
+                break
     assert target.wait(0.05) is None and target.running
     target.stop()
     event = target.wait(1)
@@ -281,3 +287,71 @@ def test_steps_are_fast() -> None:
     assert 2000 / (time.perf_counter() - began) > 5000
     assert output(guest) == ""
     guest.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_visits_are_invisible(engine: str) -> None:
+    """Reads at any moment of a run, and holds of it, change nothing about it."""
+    rounds = 20_000 if engine == "python" else 2_000_000
+    source = f"""
+    _start: la s0, word
+        li s1, {rounds}
+    1:  lr.w t0, (s0)
+        addi t0, t0, 1
+        sc.w t1, t0, (s0)
+        add s2, s2, t1
+        rdcycle t2
+        add s3, s3, t2
+        addi s1, s1, -1
+        bnez s1, 1b
+        j pass
+    {FINISH}
+        .data
+        .align 3
+    word: .word 0
+    """
+    plain = machine(source, engine, 64, harts=2)
+    assert plain.run().code == 0
+    guest = machine(source, engine, 64, harts=2)
+    target = BoardTarget(guest)
+    word = _symbol(target, "word")
+    both = {0: Action.CONTINUE, 1: Action.CONTINUE}
+    target.resume(both)
+    seen, holds = [], 0
+    while target.running:
+        with target.visit():
+            seen.append(int.from_bytes(target.read_memory(0, word, 4), "little"))
+            assert len(target.general_registers(1)) == 33 * 8
+        if len(seen) % 10 == 0:
+            target.pause()
+            event = target.wait(5)
+            assert event is not None
+            if event.kind is not StopKind.INTERRUPT:
+                break
+            holds += 1
+            target.resume(both)
+    assert seen == sorted(seen) and len(set(seen)) > 5 and holds
+    assert target.last_stop.kind is StopKind.EXIT
+    for a, b in zip(plain.harts, guest.harts, strict=True):
+        assert (a.retired, a.pc, list(a.x)) == (b.retired, b.pc, list(b.x))
+    assert plain.instant == guest.instant
+    target.shut_down()
+    guest.close()
+    plain.close()
+
+
+def test_a_hold_is_no_stop_at_a_breakpoint(target: BoardTarget) -> None:
+    """A breakpoint that is due when a run is held is still due when it goes on."""
+    count = _symbol(target, "count")
+    target.insert_breakpoint(count)
+    hits = 0
+    while True:
+        target.resume(GO)
+        time.sleep(0.002)
+        target.pause()
+        event = target.wait(5)
+        assert event is not None
+        if event.kind is StopKind.EXIT:
+            break
+        hits += event.kind is StopKind.BREAKPOINT
+    assert hits == 50

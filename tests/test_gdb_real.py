@@ -44,6 +44,13 @@ class Box(NamedTuple):
     def machine(self) -> VirtMachine:
         return self.target.machine
 
+    def spins(self) -> int:
+        """How often hart 0 has counted in spin(), also while it does."""
+        symbol = self.target.symbol("spins")
+        assert symbol is not None
+        with self.target.visit():
+            return int.from_bytes(self.target.read_memory(0, symbol[0], 4), "little")
+
 
 class RawBox(NamedTuple):
     """A client of the bare protocol, and its machine."""
@@ -275,7 +282,10 @@ def test_threads_and_interrupt(box: Box) -> None:
     assert [thread["details"] for thread in threads] == ["Name: Hart 0", "Name: Hart 1"]
     gdb.cli("set var running = 2")
     gdb.mi("-exec-continue")
-    time.sleep(0.2)
+    end = time.monotonic() + 20
+    while not box.spins():
+        assert time.monotonic() < end
+        time.sleep(0.01)
     stop = gdb.interrupt()
     assert stop.signal == "SIGINT"
     assert stop.function in ("spin", "worker")
@@ -311,6 +321,82 @@ def test_a_breakpoint_of_one_thread(box: Box) -> None:
     gdb.breakpoint("spin")
     stop = gdb.go()
     assert (stop.thread, stop.function) == ("1", "spin")
+
+
+def test_stepping_with_the_other_hart_held_or_not(box: Box) -> None:
+    gdb = box.gdb
+    gdb.cli("monitor quantum 50")
+    gdb.breakpoint(at("main-call"), "-t")
+    gdb.go()
+    gdb.cli("set scheduler-locking step")
+    before = gdb.integer("counts[1]")
+    stop = gdb.go("-exec-next")  # over a call of hundreds of instructions
+    assert (stop.thread, stop.function) == ("1", "main")
+    assert gdb.integer("counts[1]") == before
+    gdb.cli("set scheduler-locking off")
+    gdb.breakpoint("spin", "-t")
+    gdb.cli("set var running = 2")
+    assert gdb.go().function == "spin"
+    gdb.cli("set var running = 0")
+    assert gdb.go("-exec-finish").function == "main"
+    assert gdb.integer("counts[1]") > before
+    gdb.cli("monitor quantum 20000")
+
+
+def test_each_stop_names_its_thread(box: Box) -> None:
+    gdb = box.gdb
+    gdb.cli("set var running = 2")
+    where = {"1": "spin-loop", "2": "worker-loop"}
+    for thread, mark in where.items():
+        gdb.cli(f"tbreak {at(mark)} thread {thread}")
+    stops = [gdb.go(), gdb.go()]
+    assert {stop.thread: stop.line for stop in stops} == {
+        thread: line_of(mark) for thread, mark in where.items()
+    }
+    for thread, mark in where.items():
+        gdb.mi(f"-thread-select {thread}")
+        other = box.machine.harts[2 - int(thread)].pc
+        gdb.cli("set scheduler-locking on")
+        stop = gdb.go("-exec-step-instruction")
+        assert (stop.thread, stop.function) == (thread, mark.partition("-")[0])
+        assert box.machine.harts[2 - int(thread)].pc == other
+        gdb.cli("set scheduler-locking off")
+    # one of them runs into a breakpoint while the other one is stepped
+    gdb.mi("-thread-select 1")
+    gdb.cli(f"break {at('worker-loop')}")
+    assert gdb.go().thread == "2"
+
+
+def test_save_and_restore(box: Box, tmp_path: Path) -> None:
+    gdb = box.gdb
+    gdb.breakpoint("f")
+    for _ in range(3):
+        gdb.go()
+    here = gdb.integer("$pc")
+    assert f"Saved to {tmp_path}/state" in gdb.cli(f"monitor save {tmp_path}/state")
+    for _ in range(3):
+        gdb.go()
+    assert gdb.integer("n") == 5
+    said = gdb.cli(f"monitor restore {tmp_path}/state")
+    assert "maint flush register-cache" in said and "maint flush dcache" in said
+    gdb.cli("maint flush register-cache")
+    gdb.cli("maint flush dcache")
+    assert (gdb.integer("$pc"), gdb.integer("n"), gdb.integer("g")) == (here, 2, 1)
+    assert gdb.go().function == "f"
+    assert gdb.integer("n") == 3
+    gdb.cli("delete")
+    assert gdb.go().reason == "exited-normally"
+    gdb.breakpoint("f")
+    gdb.run_cli("run")
+    gdb.cli(f"monitor restore {tmp_path}/state")
+    gdb.cli("maint flush register-cache")
+    gdb.go()
+    assert gdb.integer("n") == 3
+    (tmp_path / "foreign").write_bytes(b"x" * 100)
+    assert "is no snapshot" in gdb.cli(f"monitor restore {tmp_path}/foreign")
+    assert "No such file" in gdb.cli(f"monitor restore {tmp_path}/nothing")
+    assert "Usage" in gdb.cli("monitor restore")
+    assert "No such file" in gdb.cli("monitor save /nowhere/at/all")
 
 
 def test_to_the_end_and_again(box: Box) -> None:
@@ -399,14 +485,44 @@ def test_flags_and_the_privilege(box: Box) -> None:
     gdb.cli("set $mstatus = (unsigned long)0x1888")
     assert {"MIE", "MPIE", "MPP=M"} <= set(gdb.evaluate("$mstatus").split())
     assert gdb.integer("$mstatus & 8") == 8
+    gdb.cli("set $mstatus |= 0x80000")
+    assert "MXR" in gdb.evaluate("$mstatus")
+    gdb.cli("set $mstatus &= ~0x80000UL")
+    gdb.cli("set $priv = 1")
+    assert (gdb.evaluate("$priv"), box.machine.harts[0].priv) == ("S", 1)
+    with pytest.raises(GdbError, match="Could not write register"):
+        gdb.cli("set $priv = 2")
+    gdb.cli("set $priv = 3")
     gdb.cli("set $mcause = (unsigned long)11")
     assert "Environment_call_from_M" in gdb.evaluate("$mcause")
 
 
 def test_monitor(box: Box) -> None:
     gdb = box.gdb
-    for topic in ("registers", "csr", "memory", "clint", "plic", "uart", "harts", "breakpoints"):
-        assert "nothing to show" not in gdb.cli(f"monitor info {topic}")
+    gdb.breakpoint("leaf")
+    gdb.go()
+    shown = {
+        "registers": ("hart 1", "sp ", "leaf"),
+        "csr": ("mstatus", "mepc"),
+        "memory": ("RAM", "plic"),
+        "clint": ("mtime ", "hart 1: msip 0, mtimecmp never"),
+        "plic": ("context 3 (hart 1 S): threshold 0",),
+        "uart": ("LCR", "bytes of input unread"),
+        "harts": ("hart 0: M mode, pc ", "leaf", "instructions"),
+        "breakpoints": ("breakpoint 0x8", "leaf"),
+        "translations": ("engine", "code written"),
+    }
+    for topic, texts in shown.items():
+        said = gdb.cli(f"monitor info {topic}")
+        assert all(text in said for text in texts), said
+    gdb.cli("delete")
+    assert ", ".join(shown) in gdb.cli("monitor info weather")
+    said = gdb.cli("monitor help")
+    for name in (
+        "help", "reset [halt]", "save FILE", "restore FILE", "info TOPIC", "watch [r|w|rw]",
+        "unwatch", "log on [KIND,...]|off", "quantum [STEPS]", "clock", "step-irq [on|off]",
+    ):  # fmt: skip
+        assert f"  {name}" in said
     assert box.machine.engine.name in gdb.cli("monitor info translations")
     assert "w 0x" in gdb.cli("monitor watch w g if value >= 7 && old == 6")
     stop = gdb.go()

@@ -62,7 +62,7 @@ def run(count: int, seed: int) -> None:
         if rng.random() < 0.1:
             wire += rng.choice(GARBAGE)
         session.receive(wire)
-        if (session.detached or session.killed) and rng.random() < 0.2:
+        if (session.detached or session.clients.killed) and rng.random() < 0.2:
             session.receive(b"#00" + frame(b"vRun;"))
         if session.running:
             session.receive(b"#00\x03")

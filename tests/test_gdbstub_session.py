@@ -479,7 +479,7 @@ def test_under_boot_the_guest_goes_on(target: FakeTarget) -> None:
     client.insert_breakpoint(BASE + 4)
     client.resume()
     client.close()
-    until(lambda: target.running)
+    until(lambda: target.running and target.values[0][PC] == BASE + 32)
     assert not target.breakpoints
     again = RspClient(*server.address)
     assert again.read_register(PC) == BASE + 32
@@ -569,12 +569,6 @@ def test_a_packet_above_the_limit_is_refused(client: RspClient) -> None:
     assert client.request(b"qC") == b"QC1"
 
 
-def test_a_second_client_is_turned_away_politely(client: RspClient, connect: Connect) -> None:
-    with pytest.raises(ClientError, match="closed"):
-        connect()
-    assert client.request(b"qC") == b"QC1"
-
-
 def test_a_client_that_comes_as_the_first_leaves_is_served(connect: Connect) -> None:
     for _ in range(20):
         client = connect()
@@ -606,7 +600,7 @@ def test_a_reader_that_stalls_while_the_guest_prints(target: FakeTarget) -> None
     session = Session(target, sent.append)
     session.receive(frame(b"vCont;c"))
     for _ in range(300):
-        session._output.put(b"x" * 10_000)
+        session.output.put(b"x" * 10_000)
     target.stop()
     until(lambda: not target.running)
     session.poll()

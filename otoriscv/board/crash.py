@@ -34,10 +34,10 @@ class _Ring:
         self._machine = machine
         self.last: deque[tuple[int, int]] = deque(maxlen=_SHOWN)
 
-    def step(self, hart: Hart) -> int:
+    def step(self, hart: Hart, *, interrupts: bool) -> int:
         """One remembered step."""
         self.last.append((hart.index, hart.pc))
-        return self._machine.stepper.step(hart)
+        return self._machine.stepper.step(hart, interrupts=interrupts)
 
 
 def last_pcs(machine: VirtMachine, stop: Stop | None) -> list[tuple[int, int]]:

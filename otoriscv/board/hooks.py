@@ -27,7 +27,7 @@ _TRAP_EXITS: Final = MACHINE["trap_exits"]
 
 @dataclass(frozen=True, slots=True)
 class WatchedAccess:
-    """A memory access about to be done. *value* is what a store writes; an AMO's is not known."""
+    """A memory access about to be done. *value* is what a store or an AMO writes."""
 
     address: int
     size: int
@@ -129,13 +129,18 @@ class Hooks:
                 called.append(callback)
                 callback(hart)
 
+    def called(self, hart: Hart) -> bool:
+        """Whether a hook at the instruction that *hart* executes next was called for it."""
+        called = self._called.get(hart.index, ())
+        return any(callback in called for callback in self._exec.get(hart.pc, ()))
+
     def accessing(self, hart: Hart) -> bool:
         """*hart* is about to do a watched access; whether it matters to hooks only."""
         q = hart.q
         begin, size, kind = (q[HART[name]] for name in ("exit_access", "exit_size", "exit_kind"))
-        value = q[HART["exit_value"]] if q[HART["exit_stores"]] else None
         end = begin + size
         mine = [row for row in self._access if row[2] & kind and row[0] < end and begin < row[1]]
+        value = self._machine.stored_value(hart) if mine and kind & 2 else None
         for row in mine:
             row[3](hart, WatchedAccess(begin, size, kind, value))
         others = self._machine.watchpoints

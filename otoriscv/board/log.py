@@ -78,7 +78,7 @@ class Log:
         """Whether *address* is in the range asked for."""
         return self._low <= address <= self._high
 
-    def step(self, hart: Hart) -> int:
+    def step(self, hart: Hart, *, interrupts: bool) -> int:
         """One logged step."""
         m, q = self._machine.m, hart.q
         pc = hart.pc
@@ -88,7 +88,7 @@ class Log:
         csr = self._csr_at(pc) if inside and "csr" in self._kinds else None
         old = hart.read_csr(csr) if csr is not None else 0
         taken = m[MACHINE["traps"]], m[MACHINE["interrupts"]]
-        code = self._machine.stepper.step(hart)
+        code = self._machine.stepper.step(hart, interrupts=interrupts)
         happened = (m[MACHINE["traps"]], m[MACHINE["interrupts"]]) != taken
         if csr is not None and not happened:
             new = hart.read_csr(csr)

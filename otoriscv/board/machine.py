@@ -45,8 +45,8 @@ ClockKind = Literal["virtual", "host"]
 class Tracer(Protocol):
     """Runs a machine one instruction at a time (``--log``)."""
 
-    def step(self, hart: Hart) -> int:
-        """One step of *hart*; an exit code as `Engine.step` gives."""
+    def step(self, hart: Hart, *, interrupts: bool) -> int:
+        """One step of *hart*, as `PythonEngine.step` does it."""
         ...
 
 
@@ -354,22 +354,6 @@ class Machine:
                 stop = Stop(StopReason.STEPS, hart, self.harts[hart].pc)
             return stop
 
-    def step_range(self, hart: int, start: int, end: int) -> Stop:
-        """Step one hart until its pc is outside ``[start, end)``, once at least.
-
-        A breakpoint in the range stops it (after the first step), and so does a request.
-        """
-        stop = self.step(hart)
-        while stop.reason is StopReason.STEPS and start <= stop.pc < end:
-            mine = self.breakpoints.owners(stop.pc) & DEBUGGER
-            if mine and self.stops_at_breakpoint(self.harts[hart]):
-                return Stop(StopReason.BREAKPOINT, hart, stop.pc)
-            if self.m[MACHINE["stop"]] and self.take_request():
-                self.m[MACHINE["stop"]] = 0
-                return Stop(StopReason.REQUEST, hart, stop.pc)
-            stop = self.step(hart)
-        return stop
-
     def asleep(self, hart: int) -> bool:
         """Whether a hart waits in a wfi that nothing has ended yet."""
         return self.runner.asleep(hart)
@@ -471,6 +455,16 @@ class Machine:
         self.engine.memory_changed(offset, length)
         if self._stepper is not None and self._stepper is not self.engine:
             self._stepper.memory_changed(offset, length)
+
+    def stored_value(self, hart: Hart) -> int | None:
+        """What *hart*, about to do a watched write, will write; None when it is to a device.
+
+        A store has said so; an AMO is at its load.
+        """
+        q = hart.q
+        if q[HART["exit_stores"]]:
+            return int(q[HART["exit_value"]])
+        return self.stepper.stored(hart)
 
     def describe_crash(self, hart: Hart) -> str:
         """One line on why *hart* cannot go on."""

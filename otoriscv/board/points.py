@@ -12,11 +12,12 @@ from otoriscv.core.layout import (
     WATCH_WORDS,
 )
 
-__all__ = ["DEBUGGER", "HOOKS", "Breakpoints", "TooMany", "Watchpoints"]
+__all__ = ["DEBUGGER", "HOOKS", "RANGE", "Breakpoints", "TooMany", "Watchpoints"]
 
-#: Who wants a point: bits, so that a breakpoint can be both's.
+#: Who wants a point: bits, so that a breakpoint can be several's.
 DEBUGGER: Final = 1
 HOOKS: Final = 2
+RANGE: Final = 4  # a step over a range of addresses, for as long as it lasts
 
 _NBREAK: Final = MACHINE["nbreakpoints"]
 _BREAK: Final = MACHINE["breakpoints"]
@@ -24,7 +25,7 @@ _NWATCH: Final = MACHINE["nwatchpoints"]
 _WATCH: Final = MACHINE["watchpoints"]
 
 
-class TooMany(Exception):
+class TooMany(ValueError):
     """The table of breakpoints or watchpoints is full; the message says how many fit."""
 
 
@@ -32,8 +33,8 @@ class Breakpoints:
     """A set of virtual addresses, mirrored in the machine struct.
 
     *changed(address)* is called after each addition and removal, of an owner too. Each belongs to
-    the debugger, to the hooks, or to both; engines do not tell them apart. Iteration gives the
-    debugger's.
+    the debugger, the hooks, a range step, or several of them; engines do not tell them apart.
+    Iteration gives the debugger's.
     """
 
     def __init__(self, m: memoryview, changed: Callable[[int], None]) -> None:
@@ -52,7 +53,7 @@ class Breakpoints:
         return len(self._index)
 
     def owners(self, address: int) -> int:
-        """Whose the breakpoint at *address* is: `DEBUGGER`, `HOOKS`, both or 0."""
+        """Whose the breakpoint at *address* is: `DEBUGGER`, `HOOKS`, `RANGE` or'd, or 0."""
         return self._owners.get(address, 0)
 
     def add(self, address: int, owner: int = DEBUGGER) -> None:
@@ -119,15 +120,16 @@ class Watchpoints:
             return
         self._check(len(self) + 1)
         self._points.append(point)
-        self._publish()
+        self._publish(len(self) - 1)
 
     def remove(self, address: int, length: int, kinds: int) -> None:
         """Remove a watchpoint; KeyError when there is none."""
         try:
-            self._points.remove((address, max(length, 1), kinds))
+            at = self._points.index((address, max(length, 1), kinds))
         except ValueError:
             raise KeyError(f"no watchpoint at {address:#x}") from None
-        self._publish()
+        del self._points[at]
+        self._publish(len(self._hooked) + at)
 
     def set_hooked(self, points: Sequence[tuple[int, int, int]]) -> None:
         """The hooks' ranges, instead of those before."""
@@ -158,10 +160,11 @@ class Watchpoints:
                     return point
         return None
 
-    def _publish(self) -> None:
-        points = [*self._points, *self._hooked]
-        for i, point in enumerate(points):
-            for k, word in enumerate(point):
+    def _publish(self, first: int = 0) -> None:
+        """Bring the machine struct up to date from row *first* on."""
+        points = [*self._hooked, *self._points]
+        for i in range(first, len(points)):
+            for k, word in enumerate(points[i]):
                 self._m[_WATCH + i * WATCH_WORDS + k] = word
         self._m[_NWATCH] = len(points)
         kinds = 0

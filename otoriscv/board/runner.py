@@ -6,8 +6,9 @@ import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from otoriscv.board.points import HOOKS
+from otoriscv.board.points import DEBUGGER, HOOKS, RANGE
 from otoriscv.board.stops import Stop, StopReason
+from otoriscv.board.visits import Visits
 from otoriscv.board.watch_hits import reported_address
 from otoriscv.core.layout import HART, MACHINE, Exit
 from otoriscv.core.poll import FAR, STCE
@@ -34,6 +35,7 @@ _NEVER: Final = (1 << 64) - 1
 
 _BUDGET: Final = HART["budget"]
 _PC: Final = HART["pc"]
+_EXIT: Final = HART["exit_code"]
 _WAITING: Final = HART["waiting"]
 _RETIRED_END: Final = HART["retired_end"]
 _RES_VALID: Final = HART["res_valid"]
@@ -78,6 +80,11 @@ class Runner:
         self.quantum = QUANTUM
         #: Instructions retired by the machine's engine and by the stepper since all began.
         self.by_engine = self.by_stepper = 0
+        #: Set with a request to stop: nobody is told of that stop, nothing counts as seen by it.
+        self.quiet = False
+        #: The hart that leaves a range of addresses, which stops the run (`RangeStep`).
+        self.ranging: int | None = None
+        self.visits = Visits(machine.wake)
         self.reset()
 
     def reset(self) -> None:
@@ -94,9 +101,9 @@ class Runner:
         # Where hooks were called for an instruction that was not executed yet.
         self._hooked: dict[int, int] = {}
 
-    def unsee(self) -> None:
-        """No breakpoint was reported where the harts are: one that is there is still to come."""
-        self._seen.clear()
+    def unsee(self, hart: int) -> None:
+        """No breakpoint was reported where *hart* is: one that is there is still to come."""
+        self._seen.pop(hart, None)
 
     def save(self) -> dict[str, Any]:
         """What it knows about a halted machine, for a snapshot."""
@@ -161,6 +168,8 @@ class Runner:
         goal = limit if target is None or (limit is not None and limit < target) else target
         virtual = machine.clock.virtual
         while True:
+            if self.visits.wanted:
+                self.visits.receive()
             with machine.lock:
                 try:
                     ended = self._ended(target, limit)
@@ -207,8 +216,8 @@ class Runner:
         self._seen.pop(index, None)
         hart = self._harts[index]
         try:
-            self._call_hooks(hart)
-            stop = self._exit(hart, self._step_one(hart))
+            code = self._advance(hart)
+            stop = self._exit(hart, self._step_one(hart) if code is None else code)
             if stop is None and self._watched.get(index) == q[_PC]:  # a hook saw it, now do it
                 stop = self._exit(hart, self._step_one(hart))
         except (GuestExit, GuestReset) as ending:
@@ -216,7 +225,7 @@ class Runner:
         finally:
             q[_WATCH_SKIP] = 0
             self.settle()
-        now = machine.instant
+        now = m[_STEPS_END] + m[_SKIP] if machine.clock.virtual else machine.instant
         machine.events.run_due(now)
         if now >= self.next_tick:
             self.next_tick = (now // TICK + 1) * TICK
@@ -235,7 +244,12 @@ class Runner:
         if self._m[_STOP]:
             self._m[_STOP] = 0
             if machine.take_request():
-                return self._stopped(self._stop(StopReason.REQUEST))
+                stop = self._stop(StopReason.REQUEST)
+                if not self.quiet:
+                    return self._stopped(stop)
+                self.quiet = False
+                machine.flush()
+                return stop
             machine.look()
             if machine.ending is not None:
                 return self._stopped(machine.take_ending())
@@ -287,14 +301,10 @@ class Runner:
         m[_SLICE_END] = end
         try:
             if past or hart.index in self._watched or machine.tracer is not None:
-                self._call_hooks(hart)
-                if hart.q[_PC] != pc or m[_STOP]:
+                advanced = self._advance(hart)
+                if advanced is None:
                     return None
-                watched = hart.index in self._watched
-                if machine.tracer is None or watched:
-                    code = self._step_one(hart)
-                else:
-                    code = machine.tracer.step(hart)
+                code = advanced
             else:
                 self._hooked.pop(hart.index, None)
                 began = time.perf_counter()
@@ -306,6 +316,8 @@ class Runner:
                 if code == Exit.SLICE and end - first >= _SLICE_MIN:
                     self._adapt(end - first, time.perf_counter() - began)
             self.settle()
+            if past and code == Exit.SLICE and hart.q[_PC] == pc and m[_STEPS_END] == first:
+                self._seen[hart.index] = pc  # a request came first: it is still to be stepped past
             return self._exit(hart, code)
         except (GuestExit, GuestReset) as ending:
             return self._guest_ended(hart.index, ending)
@@ -317,23 +329,58 @@ class Runner:
         wanted = min(max(wanted, _SLICE_MIN), _SLICE_MAX)
         self._slice = (3 * self._slice + wanted) // 4 + 1
 
+    def _advance(self, hart: Hart) -> int | None:
+        """Call the hooks at pc and do one step; None when a hook moves pc, or wants a stop.
+
+        The instruction follows its hooks at once, also when they raise an interrupt, so that they
+        are called once; one that was pending before is taken before them.
+        """
+        machine, q, index = self._machine, hart.q, hart.index
+        pc = q[_PC]
+        if machine.breakpoints.owners(pc) & HOOKS:
+            called = self._hooked.get(index) == pc and machine.hooks.called(hart)
+            if not called and self._take_interrupt(hart):
+                return int(q[_EXIT])
+            self._call_hooks(hart)
+            if q[_PC] != pc or self._m[_STOP]:
+                return None
+        else:
+            self._hooked.pop(index, None)  # they were removed
+        if machine.tracer is None or index in self._watched:
+            return self._step_one(hart)
+        return machine.tracer.step(hart, interrupts=self._hooked.pop(index, None) != pc)
+
     def _step_one(self, hart: Hart) -> int:
         """One step that no breakpoint stops, nor the watchpoint that was reported last."""
-        q = hart.q
-        self._hooked.pop(hart.index, None)
-        q[_WATCH_SKIP] = self._watched.pop(hart.index, None) == q[_PC]
+        q, index = hart.q, hart.index
+        pc = q[_PC]
+        interrupts = self._hooked.pop(index, None) != pc
+        if self._watched.pop(index, None) != pc:
+            return self._stepped(hart, interrupts)
+        q[_WATCH_SKIP] = 1
         try:
-            return self._stepped(hart)
+            return self._stepped(hart, interrupts)
         finally:
             q[_WATCH_SKIP] = 0
 
-    def _stepped(self, hart: Hart) -> int:
+    def _stepped(self, hart: Hart, interrupts: bool = True) -> int:
         """One step by the python engine; an exit."""
         before = hart.retired
         try:
-            return self._machine.stepper.step(hart)
+            return self._machine.stepper.step(hart, interrupts=interrupts)
         finally:
             self.by_stepper += hart.retired - before & _NEVER
+
+    def _take_interrupt(self, hart: Hart) -> bool:
+        """Take an interrupt that is pending at the hart's pc; whether there was one."""
+        routine, q = self._machine.stepper.routine, hart.q
+        q[_EXIT] = Exit.SLICE
+        routine("update_timer")(q)
+        cause = routine("pick_interrupt")(q)
+        if cause:
+            q[_WAITING] = 0
+            q[_PC] = routine("trap_enter")(q, q[_PC], cause, 0)
+        return bool(cause)
 
     # -- exits
 
@@ -354,7 +401,12 @@ class Runner:
             return self._exit(hart, code)
         if code == Exit.BREAKPOINT:
             self._call_hooks(hart)
-            if machine.breakpoints.owners(hart.q[_PC]) in (0, HOOKS):
+            owners = machine.breakpoints.owners(hart.q[_PC])
+            if owners & RANGE and hart.index == self.ranging:
+                return self._stop(StopReason.STEPS, hart.index)
+            if not owners & DEBUGGER:
+                if owners == RANGE:  # another hart's: step past it
+                    self._seen[hart.index] = hart.q[_PC]
                 return None
             if not machine.stops_at_breakpoint(hart):  # its condition is false
                 self._seen[hart.index] = hart.q[_PC]
@@ -364,6 +416,8 @@ class Runner:
             return self._watch(hart)
         if code == Exit.TRAP:
             machine.hooks.trapped(hart)
+            if hart.index == self.ranging:
+                return self._stop(StopReason.STEPS, hart.index)
             return None
         if code == Exit.EBREAK:
             return self._ebreak(hart)
@@ -384,6 +438,8 @@ class Runner:
         """A watched access: the hooks are called, and it is reported to the debugger if its."""
         q = hart.q
         self._watched[hart.index] = q[_PC]
+        if self._machine.breakpoints.owners(q[_PC]) & HOOKS:  # called, and not yet executed
+            self._hooked[hart.index] = q[_PC]
         if self._machine.hooks.accessing(hart) or not self._machine.stops_at_watchpoint(hart):
             return None
         address = reported_address(hart, self._machine.memory, self._machine.watchpoints)

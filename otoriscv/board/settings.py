@@ -59,6 +59,7 @@ class Settings:
             if len(words) > 1 or not 1 <= steps <= _MAX_QUANTUM:
                 raise ValueError(f"quantum takes a number of steps, 1 to {_MAX_QUANTUM}")
             runner.quantum = steps
+            runner.quantum_end = min(runner.quantum_end, self._machine.steps + steps)
         return f"Each hart runs {runner.quantum} instructions before it is another's turn."
 
     def _clock(self, words: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ that the first `BoardTarget.resume` starts.
 from __future__ import annotations
 
 import contextlib
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Final
 from otoriscv.board.breakpoint_programs import BreakpointPrograms
 from otoriscv.board.info import ABI_NAMES, TOPICS
 from otoriscv.board.points import DEBUGGER
+from otoriscv.board.range_step import RangeStep
 from otoriscv.board.regions import memory_regions
 from otoriscv.board.settings import Settings
+from otoriscv.board.snapshot import Snapshot, SnapshotError, restore, save
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.watch_conditions import WatchConditions
 from otoriscv.core.csr import existing
@@ -66,6 +69,11 @@ _KINDS: Final = {
 _SWITCH_SECONDS: Final = 0.0005
 
 
+def _reason(error: Exception) -> str:
+    """In one line, without the file's name."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
 @contextlib.contextmanager
 def _responsive() -> Iterator[None]:
     """Let other threads in often: Python's 5 ms add up to 20 ms until an interrupt is answered."""
@@ -103,7 +111,9 @@ class BoardTarget:
         self._actions: Actions | None = None
         self._running = False
         self._failure: BaseException | None = None
-        self._last = StopEvent(StopKind.STEP)
+        self._stepped = [StopEvent(StopKind.STEP, hart) for hart in range(len(machine.harts))]
+        self._general = struct.Struct(f"<{_PC + 1}{'I' if machine.xlen == 32 else 'Q'}")
+        self._last = self._stepped[0]
         self._looping = not threaded
         self._closing = False
         self._on_stop: list[Callable[[], None]] = []
@@ -155,6 +165,11 @@ class BoardTarget:
             found.append(RegisterInfo(csr.name, _CSRS + csr.number, xlen, "csr"))
         found.append(RegisterInfo("priv", _PRIV, xlen, "virtual"))
         return found
+
+    def general_registers(self, hart: int) -> bytes:
+        one = self.machine.harts[hart]
+        with self.machine.lock:
+            return self._general.pack(*one.q[:_PC].tolist(), one.pc)
 
     def read_register(self, hart: int, number: int) -> int:
         one = self.machine.harts[hart]
@@ -252,7 +267,8 @@ class BoardTarget:
                 raise RuntimeError("the machine is running already")
             self.machine.take_request()
             if self._last.kind is StopKind.STEP:  # gdb's `jump *$pc` counts on the breakpoint
-                self.machine.runner.unsee()
+                self.machine.runner.unsee(self._last.hart)
+            self.machine.runner.quiet = False
             self._failure = None
             self._actions = dict(actions)
             self._running = True
@@ -262,13 +278,29 @@ class BoardTarget:
             self._changed.notify_all()
 
     def step(self, hart: int) -> StopEvent:
-        stop = self._step(hart)
-        self._last = self._event(stop)
+        if self.settings.step_irq:
+            with self.machine.lock:
+                stop = self.machine.runner.step(hart)
+        else:
+            stop = self._step(hart)
+        self._last = self._stepped[hart] if stop is None else self._event(stop)
         return self._last
+
+    def visit(self) -> contextlib.AbstractContextManager[None]:
+        if not self._running:
+            return contextlib.nullcontext()
+        return self.machine.runner.visits.visit(lambda: self._running)
 
     def stop(self) -> None:
         with self._changed:
             if self._running:
+                self.machine.runner.quiet = False
+                self.machine.request_stop()
+
+    def pause(self) -> None:
+        with self._changed:
+            if self._running:
+                self.machine.runner.quiet = True
                 self.machine.request_stop()
 
     def wait(self, timeout: float | None) -> StopEvent | None:
@@ -291,6 +323,21 @@ class BoardTarget:
         self.machine.reset()
         self.final = None
         self._last = StopEvent(StopKind.STEP)
+        self._on_reset()
+
+    def save(self, path: str) -> None:
+        try:
+            save(self.machine).write(path)
+        except (SnapshotError, OSError) as error:
+            raise ValueError(_reason(error)) from None
+
+    def restore(self, path: str) -> None:
+        try:
+            restore(self.machine, Snapshot.read(path))
+        except (SnapshotError, OSError) as error:
+            raise ValueError(_reason(error)) from None
+        self.final = None
+        self._last = StopEvent(StopKind.STEP, self.machine.runner.current)
         self._on_reset()
 
     def kill(self) -> None:
@@ -343,6 +390,7 @@ class BoardTarget:
             self._last = event
             self._running = False
             self._changed.notify_all()
+        self.machine.runner.visits.run_ended()
         for callback in self._on_stop:
             callback()
 
@@ -358,7 +406,14 @@ class BoardTarget:
                 if stop.reason is not StopReason.STEPS:
                     return stop
             if isinstance(action, StepRange):
-                return machine.step_range(hart, action.start, action.end)
+                return RangeStep(
+                    machine,
+                    hart,
+                    range(action.start, action.end),
+                    only=list(actions) if len(actions) < self.harts else None,
+                    step=self._step,
+                    interrupts=self.settings.step_irq,
+                ).run()
             return self._step(hart)
         only = list(actions) if len(actions) < self.harts else None
         while True:

@@ -71,9 +71,10 @@ class WatchConditions:
             return True
         new = bytearray(old)
         if q[HART["exit_kind"]] & 2:
-            if not q[HART["exit_stores"]]:
-                return True  # an atomic operation: what it writes is not known yet
-            stored = int(q[HART["exit_value"]]).to_bytes(8, "little")[:size]
+            value = self._machine.stored_value(hart)
+            if value is None:
+                return True
+            stored = value.to_bytes(8, "little")[:size]
             for at, byte in enumerate(stored, begin - point[0]):
                 if 0 <= at < length:
                     new[at] = byte

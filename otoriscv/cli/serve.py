@@ -1,4 +1,4 @@
-"""``otoriscv serve``: a halted machine for debuggers, one after another."""
+"""``otoriscv serve``: a halted machine for debuggers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 _DESCRIPTION = """\
-Hold a machine for debuggers, one after another. It stays halted until one lets it run, and when
-one leaves; detaching (D) lets the guest run on. A guest that ended waits to be restarted (R, vRun,
-or `monitor reset`). SIGTERM and SIGINT end the server.
+Hold a machine for debuggers. The first one owns it, and others watch. It stays halted until its
+owner lets it run, and when that leaves; detaching (D) lets the guest run on. A guest that ended
+waits to be restarted (R, vRun, or `monitor reset`). SIGTERM and SIGINT end the server.
 """
 _EXAMPLES = """\
 examples:

@@ -31,4 +31,6 @@ class Stateful:
             now = getattr(self, name, None)
             # JSON knows one kind of sequence
             value = copy.deepcopy(value)
-            setattr(self, name, type(now)(value) if isinstance(value, list) and now else value)
+            if isinstance(value, list) and now is not None:
+                value = type(now)(value)
+            setattr(self, name, value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from otoriscv.gdbstub.errors import UNSUPPORTED, CommandError
 from otoriscv.gdbstub.target import StopEvent, Target, WatchKind, WatchTerm
 
 __all__ = ["BreakpointTable", "Programs", "Watchpoint"]
@@ -49,7 +50,13 @@ class BreakpointTable:
         self.own: dict[Watchpoint, tuple[WatchTerm, ...]] = {}  # those of `monitor watch`
 
     def install(self) -> None:
-        """Make the machine stop at what is wanted and nowhere else."""
+        """Make the machine stop at what is wanted and nowhere else; `CommandError` if it cannot."""
+        try:
+            self._install()
+        except ValueError as error:
+            raise CommandError(UNSUPPORTED, str(error)) from None
+
+    def _install(self) -> None:
         wanted = self.software | self.hardware
         for address in self.software.keys() & self.hardware.keys():
             wanted[address] = Programs()  # one of them may want every stop: the client decides
@@ -60,12 +67,18 @@ class BreakpointTable:
             if self._breakpoints_in.get(address) != programs:
                 self._target.insert_breakpoint(address, *programs)
                 self._breakpoints_in[address] = programs
-        self.install_watchpoints()
+        self._install_watchpoints()
 
     def install_watchpoints(self) -> None:
         """Likewise for watchpoints only: one step of one hart ignores breakpoints."""
         if self._watchpoints_in == self.watchpoints:
             return
+        try:
+            self._install_watchpoints()
+        except ValueError as error:
+            raise CommandError(UNSUPPORTED, str(error)) from None
+
+    def _install_watchpoints(self) -> None:
         for watch in self._watchpoints_in - self.watchpoints:
             self._watchpoints_in.discard(watch)
             if watch in self.own:

@@ -13,10 +13,11 @@ from xml.sax.saxutils import quoteattr
 from otoriscv.gdbstub.register_types import csr_type, type_definitions
 from otoriscv.gdbstub.target import RegisterInfo
 
-__all__ = ["FP", "PC", "SP", "target_xml"]
+__all__ = ["EXPEDITED", "PC", "target_xml"]
 
-SP, FP, PC = 2, 8, 32
-"""Registers sent with every stop."""
+PC = 32
+EXPEDITED = (1, 2, 8, PC)
+"""Registers sent with every stop: ra, sp, fp and pc, enough to see who called whom."""
 
 _CODE_POINTERS = {1, PC}
 _DATA_POINTERS = {2, 3, 4, 8}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from otoriscv.gdbstub.packets import escape
 
-__all__ = ["FAULT", "INVALID", "IO", "NO_THREAD", "UNSUPPORTED", "CommandError"]
+__all__ = ["DENIED", "FAULT", "INVALID", "IO", "NO_THREAD", "UNSUPPORTED", "CommandError"]
 
+DENIED = 0x0D  # only the client that owns the machine may do it
 INVALID = 0x01  # the packet is malformed
 NO_THREAD = 0x03  # there is no such hart
 IO = 0x05  # the machine failed to do it

@@ -29,6 +29,7 @@ MAX_PACKET = 0x100000
 
 _SLICE = 256  # 255 * 256 + 1 is below adler32's modulus, so its low half is the exact sum plus one
 _SPECIAL = re.compile(rb"[#$}*]")
+_PLAIN = re.compile(rb"\$([^#$}*\x03]{0,200})#[0-9a-fA-F]{2}", re.DOTALL)  # most packets are
 _ESCAPED = re.compile(rb"\}(.)", re.DOTALL)
 _START = re.compile(rb"[$\x03-]")
 _END = re.compile(rb"[#$]")
@@ -145,8 +146,11 @@ class Parser:
 
     def feed(self, data: bytes) -> list[bytes | Wire]:
         """Everything that *data* completes, in order."""
-        events: list[bytes | Wire] = []
         buffer = self._buffer
+        plain = None if buffer or self._dropping else _PLAIN.fullmatch(data)
+        if plain is not None and int(data[-2:], 16) == checksum(plain[1]):
+            return [plain[1]]
+        events: list[bytes | Wire] = []
         buffer += data
         if self._dropping:
             self._drop(events)

@@ -1,7 +1,9 @@
 """Types of CSRs for target.xml: which bits are called what.
 
 Flags types stay integers in expressions (``$mcause == 11``), and print as ``[ MIE MPP=M ]``. gdb
-assigns only integers of the same width to them: ``set $mstatus = 0x8UL`` on RV64.
+assigns only integers of the same width to them: on RV64 ``set $mstatus |= 8`` and
+``set $mstatus = 8UL`` work, ``set $mstatus = 8`` is an "Invalid cast". (A union or struct would
+take the latter in a member only, and could not be used in expressions.)
 """
 
 from __future__ import annotations

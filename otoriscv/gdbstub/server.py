@@ -1,4 +1,4 @@
-"""The GDB server: lets clients in, one after another, and keeps the machine safe from them."""
+"""The GDB server: lets clients in, several at once, and keeps the machine safe from them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
+from otoriscv.gdbstub.clients import Clients
 from otoriscv.gdbstub.session import Session
 from otoriscv.gdbstub.target import Action, StopEvent, StopKind, Target
 from otoriscv.gdbstub.transport import StdioTransport, TcpTransport, Transport, listen
@@ -19,15 +20,47 @@ __all__ = ["GdbServer"]
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 1.0  # seconds a second client is kept waiting before its connection is closed
-_MAX_WAITING = 4
+_MAX_CLIENTS = 8
+_GOODBYE = 1.0  # seconds that a client has for reading the last reply
 _HEARTBEAT = 1.0  # a running machine is asked this often, should a wake-up be lost
 _KILLED = 128 + 9  # what a shell says of a killed process
 _FATAL = (StopKind.EXIT, StopKind.CRASH)
 
 
+class _Client:
+    """A connection and what is said over it."""
+
+    def __init__(self, transport: Transport, session: Session) -> None:
+        self.transport = transport
+        self.session = session
+        self.waits_for = selectors.EVENT_READ
+
+    def receive(self) -> None:
+        """Handle what the client has sent."""
+        try:
+            data = self.transport.receive()
+        except BlockingIOError:
+            return
+        if data:
+            self.session.receive(data)
+        else:
+            self.session.finished = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether something may be to be done that does not come from the client."""
+        session = self.session
+        return (
+            session.running
+            or session.finished
+            or session.waiting
+            or self.transport.congested
+            or self.waits_for != selectors.EVENT_READ
+        )
+
+
 class GdbServer:
-    """Serves a `Target` to debuggers.
+    """Serves a `Target` to debuggers: the first owns it, the others watch (`Clients`).
 
     *on_disconnect* says what a client leaves behind: ``"halt"`` (serve: the machine stays stopped
     until the next client; only ``D`` lets it run) or ``"resume"`` (boot: the guest goes on; when it
@@ -52,8 +85,8 @@ class GdbServer:
         self._resume = on_disconnect == "resume"
         self._only_client = transport
         self._listener: socket.socket | None = None
-        self._waiting: deque[tuple[TcpTransport, float]] = deque()
-        self._transport: Transport | None = None
+        self._clients = Clients(target)
+        self._connected: list[_Client] = []
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -61,7 +94,6 @@ class GdbServer:
         self._wake_out.setblocking(False)
         self._awaiting_stop = False
         self._serving = False
-        self._killed = False  # by the last client
         self._ending: StopEvent | None = None
 
     @classmethod
@@ -107,9 +139,8 @@ class GdbServer:
     def close(self) -> None:
         """End the session and the server. A machine that had a client is left halted."""
         self._closed.set()
-        transport = self._transport
-        if transport is not None:
-            transport.abort()
+        for client in tuple(self._connected):
+            client.transport.abort()
         self._wake()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
@@ -121,152 +152,171 @@ class GdbServer:
         self.bind()
         self._serving = True
         self._target.on_stop(self._machine_stopped)
+        only = self._only_client
+        # poll and epoll refuse regular files, which standard input may be
+        kind = selectors.DefaultSelector if only is None else selectors.SelectSelector
         try:
-            with selectors.DefaultSelector() as selector:
+            with kind() as selector:
                 selector.register(self._wake_in, selectors.EVENT_READ)
                 if self._listener is not None:
                     selector.register(self._listener, selectors.EVENT_READ)
-                self._serve(selector)
+                if only is not None:
+                    self._welcome(only, selector)
+                while not self._done():
+                    self._round(selector)
+                for client in tuple(self._connected):
+                    self._farewell(client, selector)
         finally:
-            while self._waiting:
-                self._waiting.popleft()[0].close()
             if self._listener is not None:
                 self._listener.close()
             self._wake_out.close()
             self._wake_in.close()
         return self._ending
 
-    def _serve(self, selector: selectors.BaseSelector) -> None:
-        while not self._closed.is_set():
-            if self._only_client is not None:
-                self._attend(self._only_client)
-                self._only_client = None
-                if not self._resume:
-                    return
-            client = self._next_client(selector)
-            if client is not None:
-                selector.register(client, selectors.EVENT_READ)
-                try:
-                    self._attend(client, selector)
-                finally:
-                    selector.unregister(client)
-                    client.close()
-            if self._resume and self._guest_ended():
-                return
-
-    # Between clients.
-
-    def _next_client(self, selector: selectors.BaseSelector) -> TcpTransport | None:
-        """Wait for a client; None when the server is closed or the guest has ended."""
-        while not self._waiting:
-            self._awaiting_stop = self._target.running
-            ready = selector.select(_HEARTBEAT if self._awaiting_stop else None)
-            self._take_wakeups(ready)
-            if self._closed.is_set() or (self._resume and self._guest_ended()):
-                return None
-            self._accept(ready)
-        return self._waiting.popleft()[0]
+    def _done(self) -> bool:
+        if self._closed.is_set():
+            return True
+        if self._connected:
+            return False
+        return self._guest_ended() if self._resume else self._only_client is not None
 
     def _guest_ended(self) -> bool:
         """True when the guest is over and nobody is there to look at it."""
         target = self._target
         event = target.wait(0) if target.running else target.last_stop
-        if self._killed:
+        if self._clients.killed:
             event = StopEvent(StopKind.EXIT, code=_KILLED, message="killed by the debugger")
         if event is not None and event.kind in _FATAL:
             self._ending = event
         return self._ending is not None
 
-    def _accept(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
-        """Let newcomers into the waiting room."""
-        if self._listener is None or all(key.fileobj is not self._listener for key, _ in ready):
-            return
+    def _round(self, selector: selectors.BaseSelector) -> None:
+        """Wait until something is to be done, and do it."""
+        knocking = False
+        for key, events in selector.select(self._patience()):
+            if key.data is not None:
+                self._exchange(key.data, events)
+            elif key.fileobj is self._wake_in:
+                with contextlib.suppress(BlockingIOError):
+                    self._wake_in.recv(4096)
+            else:
+                knocking = True
+        for client in tuple(self._connected):
+            if client.busy:
+                self._look_after(client, selector)
+        if knocking:  # last: who comes as another leaves finds it gone
+            self._accept(selector)
+
+    def _patience(self) -> float | None:
+        """How long nothing may happen: for ever, unless a wake-up could be lost."""
+        timeout: float | None = None
+        self._awaiting_stop = not self._connected and self._target.running
+        for client in self._connected:
+            if not client.busy:
+                continue
+            session, congested = client.session, client.transport.congested
+            if session.finished or (session.waiting and not congested):
+                return 0
+            if session.running:
+                self._awaiting_stop = True
+                if not self._target.running and session.owns:
+                    return 0  # it stopped before a wake-up was asked for
+            if congested:
+                timeout = _HEARTBEAT
+        return _HEARTBEAT if self._awaiting_stop else timeout
+
+    # Clients.
+
+    def _accept(self, selector: selectors.BaseSelector) -> None:
+        """Let a newcomer in."""
+        assert self._listener is not None
         with contextlib.suppress(OSError):
             connection, _ = self._listener.accept()
             transport = TcpTransport(connection)
-            if len(self._waiting) < _MAX_WAITING:
-                self._waiting.append((transport, time.monotonic() + _PATIENCE))
+            if len(self._connected) < _MAX_CLIENTS:
+                self._welcome(transport, selector)
             else:
                 transport.close()
 
-    def _turn_away(self) -> float | None:
-        """Close the connections that waited long enough; returns how long the next may wait."""
-        now = time.monotonic()
-        while self._waiting and self._waiting[0][1] <= now:
-            self._waiting.popleft()[0].close()
-        return self._waiting[0][1] - now if self._waiting else None
+    def _welcome(self, transport: Transport, selector: selectors.BaseSelector) -> None:
+        """A living machine for the newcomer, halted if nobody else has it."""
+        session = Session(
+            self._target,
+            transport.send,
+            self._wake,
+            local=transport.local,
+            clients=self._clients,
+            congested=lambda: transport.congested,
+        )
+        client = _Client(transport, session)
+        self._connected.append(client)
+        selector.register(transport, selectors.EVENT_READ, client)
+        self._guarded(client, lambda: self._begin(session))
 
-    # With a client.
-
-    def _attend(self, transport: Transport, selector: selectors.BaseSelector | None = None) -> None:
-        """Serve one client until it leaves."""
-        if selector is None:
-            with selectors.SelectSelector() as own:  # poll and epoll refuse regular files
-                own.register(self._wake_in, selectors.EVENT_READ)
-                own.register(transport, selectors.EVENT_READ)
-                self._attend(transport, own)
-            return
-        self._transport = transport
-        session: Session | None = None
-        try:
-            session = self._welcome(transport)
-            while not (session.finished or self._closed.is_set()):
-                self._exchange(session, transport, selector)
-        except OSError as error:
-            _log.info("the client is gone: %s", error)
-        except Exception:
-            _log.exception("the session failed")
-        finally:
-            self._transport = None
-            if session is not None:
-                self._farewell(session)
-
-    def _welcome(self, transport: Transport) -> Session:
-        """A halted, living machine for the newcomer."""
-        session = Session(self._target, transport.send, self._wake, local=transport.local)
+    def _begin(self, session: Session) -> None:
         session.enter()
-        if not self._resume and (self._killed or session.ended):
+        if session.owns and self._resume:
+            self._clients.killed = False
+        elif session.owns and session.ended:
             session.restart()
-        self._killed = False
-        return session
 
-    def _exchange(
-        self, session: Session, transport: Transport, selector: selectors.BaseSelector
-    ) -> None:
-        """Wait for the client or the machine, and handle what comes."""
-        timeout = self._turn_away()
-        self._awaiting_stop = session.running
-        if session.running:
-            timeout = min(timeout or _HEARTBEAT, _HEARTBEAT)
-            if not self._target.running:
-                timeout = 0  # it stopped before a wake-up was asked for
-        ready = selector.select(timeout)
-        for key, _ in ready:
-            if key.fileobj is transport:
-                data = transport.receive()
-                if not data:
-                    session.finished = True
-                    return
-                session.receive(data)
-        self._take_wakeups(ready)
-        self._accept(ready)
-        session.poll()
+    def _exchange(self, client: _Client, events: int) -> None:
+        """The client has sent something, or takes more."""
+        if events & selectors.EVENT_WRITE:
+            self._guarded(client, client.transport.flush)
+        if events & selectors.EVENT_READ and not client.session.finished:
+            self._guarded(client, client.receive)
 
-    def _farewell(self, session: Session) -> None:
-        """Undo what the client set up, and let the guest go on if it should."""
+    def _look_after(self, client: _Client, selector: selectors.BaseSelector) -> None:
+        """Pass on what the machine did; a client that does not read is not listened to."""
+        transport, session = client.transport, client.session
+        if transport.congested:
+            self._guarded(client, transport.flush)
+        if not session.finished and not transport.congested:
+            self._guarded(client, session.poll)
+        if session.finished:
+            self._farewell(client, selector)
+            return
+        wanted = selectors.EVENT_WRITE if transport.congested else selectors.EVENT_READ
+        if client.waits_for != wanted:
+            client.waits_for = wanted
+            selector.modify(transport, wanted, client)
+
+    def _guarded(self, client: _Client, work: Callable[[], None]) -> bool:
+        """Do *work* for a client; False when that was its end."""
         try:
-            if session.detached and self._target.running:
-                return
+            work()
+        except OSError as error:
+            _log.info("a client is gone: %s", error)
+            client.session.finished = True
+        except Exception:
+            _log.exception("a session failed")
+            client.session.finished = True
+        return not client.session.finished
+
+    def _farewell(self, client: _Client, selector: selectors.BaseSelector) -> None:
+        """Hang up, undo what the client set up, and let the guest go on if it should."""
+        transport, session = client.transport, client.session
+        self._connected.remove(client)
+        selector.unregister(transport)
+        deadline = time.monotonic() + _GOODBYE
+        with contextlib.suppress(OSError):
+            while transport.congested and time.monotonic() < deadline:
+                transport.flush()
+                time.sleep(0.001)
+        try:
             session.leave()
-            self._killed = session.killed
-            if self._resume and not self._closed.is_set():
+            if self._resume and not self._connected and not self._closed.is_set():
                 self._go_on()
         except Exception:
             _log.exception("cleaning up after a client failed")
+        transport.close()
 
     def _go_on(self) -> None:
-        if not self._killed and self._target.last_stop.kind not in _FATAL:
-            self._target.resume(dict.fromkeys(range(self._target.harts), Action.CONTINUE))
+        target = self._target
+        if target.running or self._clients.killed or target.last_stop.kind in _FATAL:
+            return
+        target.resume(dict.fromkeys(range(target.harts), Action.CONTINUE))
 
     # Wake-ups.
 
@@ -278,8 +328,3 @@ class GdbServer:
         """Make the server's thread look around; safe anywhere."""
         with contextlib.suppress(OSError):
             self._wake_out.send(b"\0")
-
-    def _take_wakeups(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
-        if any(key.fileobj is self._wake_in for key, _ in ready):
-            with contextlib.suppress(BlockingIOError):
-                self._wake_in.recv(4096)

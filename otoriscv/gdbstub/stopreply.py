@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from binascii import hexlify
 from typing import TYPE_CHECKING
 
-from otoriscv.gdbstub.description import FP, PC, SP
+from otoriscv.gdbstub.description import EXPEDITED, PC
 from otoriscv.gdbstub.target import StopEvent, StopKind, WatchKind
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def stop_reply(session: Session, event: StopEvent, *, with_reason: bool = True) 
     if event.kind is StopKind.INTERRUPT and not with_reason:
         signal = SIGTRAP  # a client that attaches did not ask for an interrupt
     parts = [b"T%02xthread:%x;core:%x;" % (signal, event.hart + 1, event.hart)]
-    if with_reason:
+    if with_reason and event.kind is not StopKind.STEP:
         parts.append(_reason(session, event))
     if session.list_threads:
         parts.append(_threads(session))
@@ -39,19 +40,19 @@ def stop_reply(session: Session, event: StopEvent, *, with_reason: bool = True) 
 
 
 def _reason(session: Session, event: StopEvent) -> bytes:
+    """Why, if it is the client's own doing: gdb goes on at a point that is not its own."""
     breakpoints = session.breakpoints
     if event.kind is StopKind.WATCH:
         hit = breakpoints.watch_hit(event)
-        if hit is not None and hit not in breakpoints.watchpoints:
-            return b""  # of `monitor watch`: gdb goes on when a watchpoint is not its own
-        kind = hit.kind if hit is not None else event.watch or WatchKind.ACCESS
-        address = max(event.address, hit.address) if hit is not None else event.address
-        return b"%s:%x;" % (_WATCH_NAMES[kind], address)
+        if hit is None or hit not in breakpoints.watchpoints:
+            return b""  # of `monitor watch`, or another's
+        return b"%s:%x;" % (_WATCH_NAMES[hit.kind], max(event.address, hit.address))
     if event.kind is StopKind.BREAKPOINT:
         pc = session.target.read_register(event.hart, PC)
-        if pc in breakpoints.hardware and pc not in breakpoints.software:
+        if pc in breakpoints.software:
+            return b"swbreak:;" if "swbreak" in session.client_features else b""
+        if pc in breakpoints.hardware:
             return b"hwbreak:;" if "hwbreak" in session.client_features else b""
-        return b"swbreak:;" if "swbreak" in session.client_features else b""
     return b""
 
 
@@ -65,9 +66,6 @@ def _threads(session: Session) -> bytes:
 
 def _expedited(session: Session, hart: int) -> list[bytes]:
     """The registers every client asks for next."""
-    size = session.target.xlen // 8
-    read = session.target.read_register
-    return [
-        b"%x:%s;" % (number, read(hart, number).to_bytes(size, "little").hex().encode())
-        for number in (SP, FP, PC)
-    ]
+    data = session.target.general_registers(hart)
+    size = len(data) // (PC + 1)
+    return [b"%x:%b;" % (n, hexlify(data[n * size : n * size + size])) for n in EXPEDITED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -110,8 +111,9 @@ class RegisterInfo:
 class Target(Protocol):
     """A debuggable machine. All methods are called from one server thread.
 
-    Between `resume` and its stop only `stop`, `wait` and `running` may be called; every other
-    method requires a halted machine. Registers and memory raise KeyError and `MemoryFault`.
+    Between `resume` and its stop only `visit`, `stop`, `wait` and `running` may be called; every
+    other method requires a halted machine, or one that is visited. Registers and memory raise
+    KeyError and `MemoryFault`.
     """
 
     @property
@@ -148,9 +150,15 @@ class Target(Protocol):
         """Every register that exists, in gdb's number order; CSRs that exist and no others."""
         ...
 
+    def general_registers(self, hart: int) -> bytes:
+        """x0 to x31 and pc, little-endian and XLEN bits each: what every stop asks for."""
+        ...
+
     def read_register(self, hart: int, number: int) -> int: ...
 
-    def write_register(self, hart: int, number: int, value: int) -> None: ...
+    def write_register(self, hart: int, number: int, value: int) -> None:
+        """ValueError when it cannot have that value (a privilege that does not exist)."""
+        ...
 
     def read_memory(self, hart: int, address: int, length: int) -> bytes:
         """Up to *length* bytes: fewer when memory ends; `MemoryFault` when not even one.
@@ -174,7 +182,8 @@ class Target(Protocol):
 
         With *conditions* (agent bytecode) it stops only when one of them is not zero; one that
         cannot be evaluated stops too. *commands* are run where it would stop, and then it does not:
-        what they print goes to `on_output`'s callback. ValueError for malformed bytecode.
+        what they print goes to `on_output`'s callback. ValueError for malformed bytecode, or when
+        there can be no more breakpoints.
         """
         ...
 
@@ -185,7 +194,8 @@ class Target(Protocol):
     ) -> None:
         """Stop before an access that overlaps ``[address, address + length)``.
 
-        With *terms* only when they all hold for (the first 8 bytes of) that range.
+        With *terms* only when they all hold for (the first 8 bytes of) that range. ValueError when
+        there can be no more watchpoints.
         """
         ...
 
@@ -205,12 +215,24 @@ class Target(Protocol):
         """
         ...
 
+    def visit(self) -> AbstractContextManager[None]:
+        """Hold a running machine at an instruction's boundary; afterwards it goes on.
+
+        Meanwhile everything but `resume`, `reset` and `restore` may be called, as if it were
+        halted. Nothing happens to one that is halted. TimeoutError when it does not get there.
+        """
+        ...
+
     def step(self, hart: int) -> StopEvent:
         """`resume` one hart by one step and wait for the stop: the fast path of single-step."""
         ...
 
     def stop(self) -> None:
         """Ask a running machine to stop (StopKind.INTERRUPT); harmless when it is halted."""
+        ...
+
+    def pause(self) -> None:
+        """`stop`, by which nothing is reported: a breakpoint that is due then is still so."""
         ...
 
     def wait(self, timeout: float | None) -> StopEvent | None:
@@ -231,6 +253,17 @@ class Target(Protocol):
 
     def reset(self) -> None:
         """Reset and reload the image; the machine is halted at its reset vector."""
+        ...
+
+    def save(self, path: str) -> None:
+        """Write the machine's state to a file; ValueError says why that is not possible."""
+        ...
+
+    def restore(self, path: str) -> None:
+        """Go back to a state of `save`; ValueError says why not, and then nothing has changed.
+
+        Breakpoints and watchpoints stay as they are.
+        """
         ...
 
     def kill(self) -> None:

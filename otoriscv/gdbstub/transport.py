@@ -1,4 +1,8 @@
-"""How bytes travel: TCP and stdio. Sends give up on a client that does not read."""
+"""How bytes travel: TCP and stdio. A send never waits: what the client does not take is kept.
+
+So a client that stalls holds up nobody else; the server stops listening to it, and hangs up when it
+took nothing for `SEND_SECONDS`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import select
 import socket
 import sys
 import time
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 __all__ = [
     "SEND_SECONDS",
@@ -32,41 +36,82 @@ class ListenError(OSError):
     """The server cannot listen where it was told to; the message says what to do."""
 
 
-class Transport(Protocol):
+class Transport(ABC):
     """A connection to one client."""
 
+    def __init__(self, send_seconds: float) -> None:
+        self._seconds = send_seconds
+        self._unsent = bytearray()
+        self._stalled = 0.0  # since when the client has taken nothing
+
     @property
+    @abstractmethod
     def local(self) -> bool:
         """True when the client runs on this computer."""
-        ...
 
+    @abstractmethod
     def fileno(self) -> int:
         """What to wait for before `receive`."""
-        ...
 
+    @abstractmethod
     def receive(self) -> bytes:
         """Some bytes, when `fileno` is readable; empty when the client closed."""
-        ...
 
-    def send(self, data: bytes) -> None:
-        """Send all of *data*, or raise ConnectionError when the client does not take it."""
-        ...
-
+    @abstractmethod
     def abort(self) -> None:
-        """From any thread: make `receive` and `send` end at once."""
-        ...
+        """From any thread: make `receive` end at once."""
 
+    @abstractmethod
     def close(self) -> None:
         """End the connection."""
-        ...
+
+    @abstractmethod
+    def _write(self, data: bytes | bytearray) -> int:
+        """Write what can be written at once; how much that was. OSError."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether something waits for the client to read."""
+        return bool(self._unsent)
+
+    def send(self, data: bytes) -> None:
+        """Send *data*, now or as soon as the client reads; ConnectionError when it is gone."""
+        if self._unsent:
+            self._unsent += data
+            return
+        done = self._guarded_write(data)
+        if done < len(data):
+            self._unsent += data[done:]
+            self._stalled = time.monotonic()
+
+    def flush(self) -> None:
+        """Send what waits; ConnectionError when the client took nothing for too long."""
+        if not self._unsent:
+            return
+        done = self._guarded_write(self._unsent)
+        now = time.monotonic()
+        if done:
+            del self._unsent[:done]
+            self._stalled = now
+        elif now - self._stalled > self._seconds:
+            raise ConnectionError("the client does not read")
+
+    def _guarded_write(self, data: bytes | bytearray) -> int:
+        try:
+            return self._write(data)
+        except BlockingIOError:
+            return 0
+        except (OSError, ValueError) as error:
+            raise ConnectionError(str(error)) from error
 
 
-class TcpTransport:
+class TcpTransport(Transport):
     """A connected socket."""
 
     def __init__(self, connection: socket.socket, send_seconds: float = SEND_SECONDS) -> None:
+        super().__init__(send_seconds)
         self._socket = connection
-        connection.settimeout(send_seconds)
+        connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if connection.family != getattr(socket, "AF_UNIX", None):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -90,19 +135,10 @@ class TcpTransport:
 
     def receive(self) -> bytes:
         """What has arrived."""
-        try:
-            return self._socket.recv(_RECEIVE)
-        except TimeoutError as error:
-            raise ConnectionError("nothing to receive") from error
+        return self._socket.recv(_RECEIVE)
 
-    def send(self, data: bytes) -> None:
-        """Send within the time limit."""
-        try:
-            self._socket.sendall(data)
-        except TimeoutError as error:
-            raise ConnectionError("the client does not read") from error
-        except (OSError, ValueError) as error:
-            raise ConnectionError(str(error)) from error
+    def _write(self, data: bytes | bytearray) -> int:
+        return self._socket.send(data)
 
     def abort(self) -> None:
         """Shut the connection down."""
@@ -115,7 +151,7 @@ class TcpTransport:
         self._socket.close()
 
 
-class StdioTransport:
+class StdioTransport(Transport):
     """Standard input and output, for ``target remote | otoriscv ...``."""
 
     def __init__(
@@ -123,9 +159,11 @@ class StdioTransport:
     ) -> None:
         if sys.platform == "win32":
             raise ListenError(errno.ENOTSUP, "--gdb stdio does not work on Windows: use a port")
+        super().__init__(send_seconds)
         self._input = input_fd
         self._output = output_fd
-        self._seconds = send_seconds
+        self._poller = select.poll()
+        self._poller.register(output_fd, select.POLLOUT)
 
     @property
     def local(self) -> bool:
@@ -140,23 +178,16 @@ class StdioTransport:
         """What has arrived."""
         return os.read(self._input, _RECEIVE)
 
-    def send(self, data: bytes) -> None:
-        """Send within the time limit."""
-        poller = select.poll()
-        poller.register(self._output, select.POLLOUT)
-        deadline = time.monotonic() + self._seconds
+    def _write(self, data: bytes | bytearray) -> int:
+        done = 0
         view = memoryview(data)
-        while view:
-            left = deadline - time.monotonic()
-            if left <= 0 or not poller.poll(left * 1000):
-                raise ConnectionError("the client does not read")
-            try:
-                view = view[os.write(self._output, view[:_PIPE_WRITE]) :]
-            except OSError as error:
-                raise ConnectionError(str(error)) from error
+        while done < len(view) and self._poller.poll(0):
+            done += os.write(self._output, view[done : done + _PIPE_WRITE])
+        view.release()
+        return done
 
     def abort(self) -> None:
-        """A wait for standard output ends by itself within the time limit."""
+        """Standard input belongs to the process: `receive` goes on."""
 
     def close(self) -> None:
         """The descriptors belong to the process: nothing to do."""

@@ -9,7 +9,7 @@
 | `registers` | g G p P |
 | `memory` | m M x X qCRC qSearch |
 | `breakpoints` | Z z |
-| `execution` | ? c C s S vCont |
+| `execution` | ? c C s S vCont QNonStop vStopped vCtrlC |
 | `lifecycle` | ! R k D vRun vAttach vKill |
 | `monitor`, `monitor_watch` | qRcmd |
 | `files` | vFile |

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.errors import INVALID, NO_THREAD, CommandError
-
-if TYPE_CHECKING:
-    from otoriscv.gdbstub.session import Session
 
 __all__ = ["address", "hart", "hexadecimal", "hexbytes", "thread", "two"]
 
@@ -38,10 +34,9 @@ def two(text: bytes, separator: bytes = b",") -> tuple[bytes, bytes]:
     return before, behind
 
 
-def address(session: Session, text: bytes) -> int:
-    """A guest address. A client may send a 32-bit address sign-extended."""
+def address(text: bytes, mask: int) -> int:
+    """A guest address, of as many bits as *mask*. A client may sign-extend a 32-bit one."""
     value = hexadecimal(text, "address")
-    mask = session.mask
     if value > mask:
         if value | mask != 0xFFFF_FFFF_FFFF_FFFF or not value & ((mask >> 1) + 1):
             raise CommandError(INVALID, "the address is wider than the machine's")
@@ -61,11 +56,11 @@ def thread(text: bytes) -> int:
     return hexadecimal(text, "thread id")
 
 
-def hart(session: Session, text: bytes) -> int | None:
-    """The hart index of a thread id; None for "all" and "any"."""
+def hart(text: bytes, harts: int) -> int | None:
+    """The hart index of a thread id, below *harts*; None for "all" and "any"."""
     number = thread(text)
     if number <= 0:
         return None
-    if number > session.target.harts:
+    if number > harts:
         raise CommandError(NO_THREAD, f"there is no thread {number:x}")
     return number - 1

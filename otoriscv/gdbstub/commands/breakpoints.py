@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from otoriscv.core.agent import translate
 from otoriscv.core.agent_code import AgentError, decode
 from otoriscv.gdbstub.breakpoints import Programs, Watchpoint
 from otoriscv.gdbstub.commands.arguments import address, hexadecimal, hexbytes
-from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.commands.table import Access, packet
 from otoriscv.gdbstub.errors import INVALID, CommandError
 from otoriscv.gdbstub.target import WatchKind
 
@@ -21,7 +24,7 @@ _EXPRESSION = re.compile(rb"X([0-9a-fA-F]{1,8}),([0-9a-fA-F]*)")
 _WATCH = {b"2": WatchKind.WRITE, b"3": WatchKind.READ, b"4": WatchKind.ACCESS}
 
 
-@packet("Z")
+@packet("Z", access=Access.CHANGE)
 def insert(session: Session, arguments: bytes) -> bytes:
     """``Ztype,address,kind[;X...][;cmds:persist,X...]``; a watchpoint's kind is its length.
 
@@ -30,7 +33,7 @@ def insert(session: Session, arguments: bytes) -> bytes:
     return _edit(session, arguments, wanted=True)
 
 
-@packet("z")
+@packet("z", access=Access.CHANGE)
 def remove(session: Session, arguments: bytes) -> bytes:
     """``ztype,address,kind``; removing what is not there is fine."""
     return _edit(session, arguments, wanted=False)
@@ -44,7 +47,7 @@ def _edit(session: Session, arguments: bytes, *, wanted: bool) -> bytes:
     kind, where, length_text = parts
     table = session.breakpoints
     if kind in _WATCH:
-        start, length = address(session, where), hexadecimal(length_text, "length")
+        start, length = address(where, session.mask), hexadecimal(length_text, "length")
         if length == 0 or start + length > session.mask + 1:
             raise CommandError(INVALID, "not a range of memory")
         watch = Watchpoint(_WATCH[kind], start, length)
@@ -52,25 +55,31 @@ def _edit(session: Session, arguments: bytes, *, wanted: bool) -> bytes:
     elif kind in (b"0", b"1"):
         hexadecimal(length_text, "kind")
         places = table.software if kind == b"0" else table.hardware
-        start = address(session, where)
+        start = address(where, session.mask)
         if wanted:
-            places[start] = _programs(programs)
+            places[start] = _programs(programs, session.target.xlen)
         else:
             places.pop(start, None)
     else:
         return b""
+    if session.target.running:
+        table.install()  # non-stop mode: there may be no resume for long
     return b"OK"
 
 
-def _programs(text: bytes) -> Programs:
+@lru_cache(256)  # gdb sends the same at every stop
+def _programs(text: bytes, xlen: int) -> Programs:
     """Conditions and commands; malformed bytecode is refused here and now."""
     conditions, _, commands = text.partition(b"cmds:")
     if commands:
         _, _, commands = commands.partition(b",")  # whether they outlive the connection: no
-    return Programs(_expressions(conditions, value=True), _expressions(commands, value=False))
+    return Programs(
+        _expressions(conditions, lambda data: translate(data, xlen)),
+        _expressions(commands, lambda data: decode(data, value=False)),
+    )
 
 
-def _expressions(text: bytes, *, value: bool) -> tuple[bytes, ...]:
+def _expressions(text: bytes, check: Callable[[bytes], object]) -> tuple[bytes, ...]:
     found: list[bytes] = []
     at = 0
     text = text.strip(b";")
@@ -83,7 +92,7 @@ def _expressions(text: bytes, *, value: bool) -> tuple[bytes, ...]:
         if len(data) != size:
             raise CommandError(INVALID, "the expression is cut off")
         try:
-            decode(data, value=value)
+            check(data)
         except AgentError as error:
             raise CommandError(INVALID, str(error)) from None
         found.append(data)

@@ -19,7 +19,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.commands.arguments import hexadecimal, hexbytes
-from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.commands.table import Access, packet
 from otoriscv.gdbstub.packets import MAX_PACKET, escape
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def executable_path(session: Session) -> bytes:
     return (_TO_ROOT + os.path.abspath(path).lstrip("/")).encode("utf-8", "surrogateescape")
 
 
-@packet("vFile", needs_machine=False)
+@packet("vFile", access=Access.NONE, detached=True)
 def file_operation(session: Session, arguments: bytes) -> bytes:
     """``vFile:operation:...``: files of the machine's side. There is one, to be read."""
     operation, _, rest = arguments.removeprefix(b":").partition(b":")

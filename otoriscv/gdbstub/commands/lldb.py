@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.commands.arguments import address, hart
-from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.commands.table import Access, packet
 from otoriscv.gdbstub.commands.threads import hart_name, live_harts
 from otoriscv.gdbstub.description import PC
 from otoriscv.gdbstub.errors import INVALID, CommandError
@@ -29,37 +29,37 @@ def split_thread(session: Session, arguments: bytes) -> tuple[bytes, int]:
     match = _SUFFIX.search(arguments)
     if match is None:
         return arguments, session.hart
-    index = hart(session, match[1])
+    index = hart(match[1], session.target.harts)
     return arguments[: match.start()], session.hart if index is None else index
 
 
-@packet("QThreadSuffixSupported", needs_machine=False)
+@packet("QThreadSuffixSupported", access=Access.NONE, detached=True)
 def thread_suffix(session: Session, arguments: bytes) -> bytes:
     """Register packets name their thread; only LLDB asks."""
     session.lldb = True
     return b"OK"
 
 
-@packet("QListThreadsInStopReply", needs_machine=False)
+@packet("QListThreadsInStopReply", access=Access.NONE, detached=True)
 def list_threads(session: Session, arguments: bytes) -> bytes:
     """Stop replies list all threads and their pcs."""
     session.lldb = session.list_threads = True
     return b"OK"
 
 
-@packet("qHostInfo", needs_machine=False)
+@packet("qHostInfo", access=Access.NONE, detached=True)
 def host_info(session: Session, arguments: bytes) -> bytes:
     """What kind of computer this is."""
     return _triple(session) + b"vendor:unknown;ostype:unknown;"
 
 
-@packet("qProcessInfo", needs_machine=False)
+@packet("qProcessInfo", access=Access.NONE, detached=True)
 def process_info(session: Session, arguments: bytes) -> bytes:
     """The guest, as a process."""
     return b"pid:1;parent-pid:1;" + _triple(session) + b"ostype:unknown;"
 
 
-@packet("qGDBServerVersion", needs_machine=False)
+@packet("qGDBServerVersion", access=Access.NONE, detached=True)
 def version(session: Session, arguments: bytes) -> bytes:
     """Who we are."""
     from otoriscv import __version__
@@ -70,7 +70,7 @@ def version(session: Session, arguments: bytes) -> bytes:
 @packet("qMemoryRegionInfo")
 def region_info(session: Session, arguments: bytes) -> bytes:
     """``qMemoryRegionInfo:address``: the region around it. Devices may not be read."""
-    where = address(session, arguments.removeprefix(b":"))
+    where = address(arguments.removeprefix(b":"), session.mask)
     for region in session.target.memory_map():
         if region.base <= where < region.base + region.size:
             size = min(region.size, session.mask + 1 - region.base)
@@ -108,7 +108,7 @@ def threads_info(session: Session, arguments: bytes) -> bytes:
 @packet("qThreadStopInfo")
 def thread_stop_info(session: Session, arguments: bytes) -> bytes:
     """Why one thread is halted."""
-    index = hart(session, arguments)
+    index = hart(arguments, session.target.harts)
     if index is None:
         raise CommandError(INVALID, "a thread is needed")
     return stop_reply(session, event_of(session, index))

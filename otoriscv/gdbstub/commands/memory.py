@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.commands.arguments import address, hexadecimal, hexbytes, two
-from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.commands.table import Access, packet
 from otoriscv.gdbstub.errors import FAULT, INVALID, CommandError
 from otoriscv.gdbstub.packets import MAX_PACKET, escape
 
@@ -25,7 +25,7 @@ _REVERSED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 def read(session: Session, arguments: bytes) -> bytes:
     """``maddress,length``; fewer bytes than asked for where memory or the packet ends."""
     where, length_text = two(arguments)
-    start, length = address(session, where), hexadecimal(length_text, "length")
+    start, length = address(where, session.mask), hexadecimal(length_text, "length")
     if length == 0:
         raise CommandError(INVALID, "the length is zero")
     data = session.target.read_memory(session.hart, start, min(length, _LONGEST_READ))
@@ -39,7 +39,7 @@ def read_binary(session: Session, arguments: bytes) -> bytes:
     length = hexadecimal(length_text, "length")
     if length == 0:
         return b"OK" if session.lldb else b"b"
-    start = address(session, where)
+    start = address(where, session.mask)
     data = session.target.read_memory(session.hart, start, min(length, _LONGEST_READ))
     return (b"" if session.lldb else b"b") + escape(data)
 
@@ -48,7 +48,7 @@ def read_binary(session: Session, arguments: bytes) -> bytes:
 def checksum(session: Session, arguments: bytes) -> bytes:
     """``qCRC:address,length``, for compare-sections: polynomial 0x04c11db7, highest bit first."""
     where, length_text = two(arguments.removeprefix(b":"))
-    start, length = address(session, where), hexadecimal(length_text, "length")
+    start, length = address(where, session.mask), hexadecimal(length_text, "length")
     crc = 0  # zlib has the lowest bit first, and inverts before and after
     for piece in _pieces(session, start, length):
         crc = zlib.crc32(piece.translate(_REVERSED), crc)
@@ -62,7 +62,7 @@ def search(session: Session, arguments: bytes) -> bytes:
         return b""
     where, rest = two(arguments.removeprefix(b":memory:"), b";")
     length_text, pattern = two(rest, b";")
-    start, length = address(session, where), hexadecimal(length_text, "length")
+    start, length = address(where, session.mask), hexadecimal(length_text, "length")
     if not pattern:
         raise CommandError(INVALID, "there is nothing to search for")
     at, before = start, b""
@@ -88,14 +88,14 @@ def _pieces(session: Session, start: int, length: int) -> Iterator[bytes]:
         start += wanted
 
 
-@packet("M")
+@packet("M", access=Access.CHANGE)
 def write(session: Session, arguments: bytes) -> bytes:
     """``Maddress,length:hexadecimal data``."""
     head, text = two(arguments, b":")
     return _write(session, head, hexbytes(text))
 
 
-@packet("X")
+@packet("X", access=Access.CHANGE)
 def write_binary(session: Session, arguments: bytes) -> bytes:
     """``Xaddress,length:binary data``; of length zero to ask whether we know it."""
     head, data = two(arguments, b":")
@@ -104,7 +104,7 @@ def write_binary(session: Session, arguments: bytes) -> bytes:
 
 def _write(session: Session, head: bytes, data: bytes) -> bytes:
     where, length_text = two(head)
-    start = address(session, where)
+    start = address(where, session.mask)
     if hexadecimal(length_text, "length") != len(data):
         raise CommandError(INVALID, f"{len(data)} bytes came, not as many as announced")
     if data:

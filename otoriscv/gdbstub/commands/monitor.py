@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from otoriscv.gdbstub.commands.arguments import hexbytes
-from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.commands.table import Access, allow, packet
 from otoriscv.gdbstub.errors import INVALID, CommandError
 
 if TYPE_CHECKING:
@@ -18,30 +18,35 @@ MonitorHandler = Callable[["Session", list[str]], str]
 """Gets the session and the words behind the name; returns the text to show."""
 
 
+_STALE = "`maint flush register-cache` and `maint flush dcache` make gdb look again."
+
+
 class _Monitor(NamedTuple):
     handler: MonitorHandler
     usage: str
     summary: str
+    access: Access
 
 
 _MONITORS: dict[str, _Monitor] = {}
 
 
-def monitor(usage: str) -> Callable[[MonitorHandler], MonitorHandler]:
+def monitor(usage: str, access: Access = Access.LOOK) -> Callable[[MonitorHandler], MonitorHandler]:
     """Register the decorated function; the first word of *usage* is the command's name.
 
-    The docstring's first line is what ``monitor help`` shows.
+    The docstring's first line is what ``monitor help`` shows. Any command with an argument that
+    changes something asks `Session.own`.
     """
 
     def register(handler: MonitorHandler) -> MonitorHandler:
         summary = (handler.__doc__ or "").strip().partition("\n")[0]
-        _MONITORS[usage.partition(" ")[0]] = _Monitor(handler, usage, summary)
+        _MONITORS[usage.partition(" ")[0]] = _Monitor(handler, usage, summary, access)
         return handler
 
     return register
 
 
-@packet("qRcmd")
+@packet("qRcmd", access=Access.NONE)
 def remote_command(session: Session, arguments: bytes) -> bytes:
     """``qRcmd,hexadecimal text``: the answer comes as console output."""
     if not arguments.startswith(b","):
@@ -56,7 +61,7 @@ def _answer(session: Session, words: list[str]) -> str:
     command = _MONITORS.get(name)
     if command is None:
         return f"There is no monitor command {name!r}; see `monitor help`.\n"
-    text = command.handler(session, words[1:])
+    text = allow(session, command.access, lambda: command.handler(session, words[1:]))
     return text if not text or text.endswith("\n") else text + "\n"
 
 
@@ -68,13 +73,45 @@ def _help(session: Session, words: list[str]) -> str:
     return "Monitor commands:\n" + "\n".join(rows)
 
 
-@monitor("reset [halt]")
+@monitor("reset [halt]", Access.NONE)
 def _reset(session: Session, words: list[str]) -> str:
     """Reset the machine and load its image again; it stays halted."""
     if words not in ([], ["halt"]):
         return "Usage: monitor reset [halt]"
+    session.own()
     session.restart()
-    return "The machine is at its reset vector. `maintenance flush register-cache` shows it."
+    return f"The machine is at its reset vector. {_STALE}"
+
+
+@monitor("save FILE")
+def _save(session: Session, words: list[str]) -> str:
+    """Write the machine's state to a file (of the server's)."""
+    return _with_file(session.target.save, "save", words) or f"Saved to {words[0]}."
+
+
+@monitor("restore FILE", Access.NONE)
+def _restore(session: Session, words: list[str]) -> str:
+    """Go back to a state that `save`, or otoriscv --save, has written."""
+    session.own()
+    if session.target.running:
+        return "The machine runs: interrupt every hart before."
+    failure = _with_file(session.target.restore, "restore", words)
+    if failure is not None:
+        return failure
+    session.hart = session.target.last_stop.hart
+    session.clients.killed = False
+    return f"The machine is as {words[0]} says. {_STALE}"
+
+
+def _with_file(work: Callable[[str], None], name: str, words: list[str]) -> str | None:
+    """What went wrong, None for nothing."""
+    if len(words) != 1:
+        return f"Usage: monitor {name} FILE"
+    try:
+        work(words[0])
+    except ValueError as error:
+        return f"{words[0]}: {error}."
+    return None
 
 
 @monitor("info TOPIC")
@@ -113,6 +150,8 @@ def _step_irq(session: Session, words: list[str]) -> str:
 
 
 def _setting(session: Session, name: str, words: list[str]) -> str:
+    if words:
+        session.own()
     try:
         return session.target.setting(name, words)
     except KeyError:

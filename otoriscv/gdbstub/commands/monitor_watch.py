@@ -30,6 +30,7 @@ def _watch(session: Session, words: list[str]) -> str:
     if not words:
         rows = [_show(point, terms) for point, terms in session.breakpoints.own.items()]
         return "\n".join(rows) or "There are none."
+    session.own()
     try:
         point, terms = _parse(session, words)
         session.breakpoints.add_own(point, terms)
@@ -41,6 +42,7 @@ def _watch(session: Session, words: list[str]) -> str:
 @monitor("unwatch ADDR|SYMBOL|all")
 def _unwatch(session: Session, words: list[str]) -> str:
     """Remove what `monitor watch` set."""
+    session.own()
     table = session.breakpoints
     if words == ["all"]:
         gone = list(table.own)

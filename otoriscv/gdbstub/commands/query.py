@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.commands.table import Access, packet
 from otoriscv.gdbstub.errors import INVALID, CommandError
 from otoriscv.gdbstub.packets import MAX_PACKET
 
@@ -30,10 +30,11 @@ _FEATURES = (
     "QPassSignals+",
     "QProgramSignals+",
     "QThreadEvents+",
+    "QNonStop+",
 )
 
 
-@packet("qSupported", needs_machine=False)
+@packet("qSupported", access=Access.NONE, detached=True)
 def supported(session: Session, arguments: bytes) -> bytes:
     """``qSupported:feature+;...``: remember what the client can do, and say what we can."""
     offered = arguments.lstrip(b":").decode("ascii", "replace").split(";")
@@ -41,7 +42,7 @@ def supported(session: Session, arguments: bytes) -> bytes:
     return ";".join(_FEATURES).encode()
 
 
-@packet("QStartNoAckMode", needs_machine=False)
+@packet("QStartNoAckMode", access=Access.NONE, detached=True)
 def start_no_ack_mode(session: Session, arguments: bytes) -> bytes:
     """From the next packet on nobody acknowledges."""
     if arguments:
@@ -50,19 +51,19 @@ def start_no_ack_mode(session: Session, arguments: bytes) -> bytes:
     return b"OK"
 
 
-@packet("qAttached", needs_machine=False)
+@packet("qAttached", access=Access.NONE, detached=True)
 def attached(session: Session, arguments: bytes) -> bytes:
     """The machine was there before the client, which should detach and not kill when it quits."""
     return b"1"
 
 
-@packet("vMustReplyEmpty", needs_machine=False)
+@packet("vMustReplyEmpty", access=Access.NONE, detached=True)
 def must_reply_empty(session: Session, arguments: bytes) -> bytes:
     """How a client learns what "not supported" looks like."""
     return b""
 
 
-@packet("QPassSignals", "QProgramSignals", "QThreadEvents", needs_machine=False)
+@packet("QPassSignals", "QProgramSignals", "QThreadEvents", access=Access.NONE, detached=True)
 def accepted(session: Session, arguments: bytes) -> bytes:
     """A machine has no signals, and its harts neither appear nor vanish: nothing to change."""
     if not arguments.startswith(b":"):
@@ -70,7 +71,7 @@ def accepted(session: Session, arguments: bytes) -> bytes:
     return b"OK"
 
 
-@packet("qSymbol", needs_machine=False)
+@packet("qSymbol", access=Access.NONE, detached=True)
 def symbols(session: Session, arguments: bytes) -> bytes:
     """The client offers to look symbols up: there are none we need."""
     return b"OK"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from binascii import hexlify
 from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.commands.arguments import hexadecimal, hexbytes, two
 from otoriscv.gdbstub.commands.lldb import split_thread
-from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.commands.table import Access, packet
 from otoriscv.gdbstub.description import PC
 from otoriscv.gdbstub.errors import INVALID, CommandError
 
@@ -23,12 +24,10 @@ _GENERAL = range(PC + 1)  # x0-x31 and pc; the client asks for others one by one
 def read_general(session: Session, arguments: bytes) -> bytes:
     """The integer registers and pc."""
     _, hart = split_thread(session, arguments)
-    size, read = session.target.xlen // 8, session.target.read_register
-    values = [read(hart, number).to_bytes(size, "little") for number in _GENERAL]
-    return b"".join(values).hex().encode()
+    return hexlify(session.target.general_registers(hart))
 
 
-@packet("G")
+@packet("G", access=Access.CHANGE)
 def write_general(session: Session, arguments: bytes) -> bytes:
     """The inverse of ``g``."""
     arguments, hart = split_thread(session, arguments)
@@ -51,7 +50,7 @@ def read_one(session: Session, arguments: bytes) -> bytes:
     return value.to_bytes((register.bits + 7) // 8, "little").hex().encode()
 
 
-@packet("P")
+@packet("P", access=Access.CHANGE)
 def write_one(session: Session, arguments: bytes) -> bytes:
     """``Pn=value``."""
     arguments, hart = split_thread(session, arguments)
@@ -60,7 +59,10 @@ def write_one(session: Session, arguments: bytes) -> bytes:
     data = hexbytes(text)
     if len(data) != (register.bits + 7) // 8:
         raise CommandError(INVALID, f"{register.name} has {register.bits} bits")
-    session.target.write_register(hart, register.number, int.from_bytes(data, "little"))
+    try:
+        session.target.write_register(hart, register.number, int.from_bytes(data, "little"))
+    except ValueError as error:
+        raise CommandError(INVALID, str(error)) from None
     return b"OK"
 
 

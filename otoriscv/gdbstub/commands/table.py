@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from otoriscv.gdbstub.errors import INVALID, CommandError
+from otoriscv.gdbstub.errors import INVALID, IO, CommandError
 
 if TYPE_CHECKING:
     from otoriscv.gdbstub.session import Session
 
-__all__ = ["Handler", "dispatch", "packet"]
+__all__ = ["Access", "Handler", "allow", "dispatch", "packet"]
 
 Handler = Callable[["Session", bytes], bytes | None]
 """Gets the session and what follows the packet's name; returns the payload of the reply, escaped
 where needed, or None when there is no reply now. An empty reply means "not supported"."""
 
 
+class Access(Enum):
+    """What a command does to the machine."""
+
+    NONE = "none"  # nothing, or it sees to that itself
+    LOOK = "look"  # reads it: at an instruction's boundary when it runs
+    CHANGE = "change"  # writes it, likewise: for its owner only
+
+
 class _Command(NamedTuple):
     handler: Handler
-    needs_machine: bool
+    access: Access
+    detached: bool
 
 
+_Result = TypeVar("_Result")
 _COMMANDS: dict[bytes, _Command] = {}
 _LONG_NAME = re.compile(rb"[qQvj][A-Za-z]+\??")
 
 
-def packet(*names: str, needs_machine: bool = True) -> Callable[[Handler], Handler]:
+def packet(
+    *names: str, access: Access = Access.LOOK, detached: bool = False
+) -> Callable[[Handler], Handler]:
     """Register the decorated function for packets of these names.
 
-    A packet that *needs_machine* is refused after the client detached.
+    Unless it may come when the client is *detached*, a packet is refused then.
     """
 
     def register(handler: Handler) -> Handler:
@@ -38,7 +51,7 @@ def packet(*names: str, needs_machine: bool = True) -> Callable[[Handler], Handl
             key = name.encode()
             if key in _COMMANDS:
                 raise ValueError(f"two handlers for the packet {name}")
-            _COMMANDS[key] = _Command(handler, needs_machine)
+            _COMMANDS[key] = _Command(handler, access, detached)
         return handler
 
     return register
@@ -53,6 +66,22 @@ def dispatch(session: Session, payload: bytes) -> bytes | None:
     command = _COMMANDS.get(name)
     if command is None:
         return b""
-    if session.detached and command.needs_machine:
+    if session.detached and not command.detached:
         raise CommandError(INVALID, "the client has detached from the machine")
-    return command.handler(session, payload[len(name) :])
+    arguments = payload[len(name) :]
+    if command.access is Access.NONE:
+        return command.handler(session, arguments)
+    return allow(session, command.access, lambda: command.handler(session, arguments))
+
+
+def allow(session: Session, access: Access, work: Callable[[], _Result]) -> _Result:
+    """Do *work* if the client may, while the machine holds still."""
+    if access is Access.CHANGE:
+        session.own()
+    if access is Access.NONE or not session.target.running:
+        return work()
+    try:
+        with session.target.visit():
+            return work()
+    except TimeoutError as error:
+        raise CommandError(IO, str(error)) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.commands import arguments as read
-from otoriscv.gdbstub.commands.table import packet
+from otoriscv.gdbstub.commands.table import Access, packet
 from otoriscv.gdbstub.errors import INVALID, NO_THREAD, CommandError
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def live_harts(session: Session) -> range:
     return range(0 if session.ended else session.target.harts)
 
 
-@packet("H")
+@packet("H", access=Access.NONE)
 def select(session: Session, arguments: bytes) -> bytes:
     """``Hg`` chooses the hart of what follows, ``Hc`` that of c and s."""
-    hart = read.hart(session, arguments[1:])
+    hart = read.hart(arguments[1:], session.target.harts)
     if arguments[:1] == b"g":
         if hart is not None:
             session.hart = hart
@@ -38,37 +38,37 @@ def select(session: Session, arguments: bytes) -> bytes:
     return b"OK"
 
 
-@packet("T")
+@packet("T", access=Access.NONE)
 def alive(session: Session, arguments: bytes) -> bytes:
     """Is this thread there?"""
-    if read.hart(session, arguments) not in live_harts(session):
+    if read.hart(arguments, session.target.harts) not in live_harts(session):
         raise CommandError(NO_THREAD, "not a thread")
     return b"OK"
 
 
-@packet("qC")
+@packet("qC", access=Access.NONE)
 def current(session: Session, arguments: bytes) -> bytes:
     """The thread that ``Hg`` and stops chose."""
     return b"QC%x" % (session.hart + 1)
 
 
-@packet("qfThreadInfo")
+@packet("qfThreadInfo", access=Access.NONE)
 def first_threads(session: Session, arguments: bytes) -> bytes:
     """Every thread, in one reply."""
     harts = live_harts(session)
     return b"m" + b",".join(b"%x" % (hart + 1) for hart in harts) if harts else b"l"
 
 
-@packet("qsThreadInfo")
+@packet("qsThreadInfo", access=Access.NONE)
 def more_threads(session: Session, arguments: bytes) -> bytes:
     """The first reply had them all."""
     return b"l"
 
 
-@packet("qThreadExtraInfo")
+@packet("qThreadExtraInfo", access=Access.NONE)
 def describe(session: Session, arguments: bytes) -> bytes:
     """What ``info threads`` shows."""
-    hart = read.hart(session, arguments.removeprefix(b","))
+    hart = read.hart(arguments.removeprefix(b","), session.target.harts)
     if hart is None:
         raise CommandError(NO_THREAD, "not a thread")
     return f"Name: {hart_name(hart)}".encode().hex().encode()

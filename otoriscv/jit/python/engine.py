@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.decode import Decoder
 from otoriscv.core.isa.sem import CAUSE
-from otoriscv.core.layout import HART, LINE_CODE, LINE_SHIFT, LINES, MACHINE, PAGE, Exit
+from otoriscv.core.layout import (
+    HART,
+    HART_FIELDS_END,
+    LINE_CODE,
+    LINE_SHIFT,
+    LINES,
+    MACHINE,
+    PAGE,
+    Exit,
+)
 from otoriscv.core.mode import FLAT, PRIV_SHIFT
 from otoriscv.core.uop import Value
 from otoriscv.jit.engine import Platform
@@ -24,11 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["PythonEngine"]
 
 _BUDGET = HART["budget"]
+_RETIRED_END = HART["retired_end"]
 _PC = HART["pc"]
 _VALUE = HART["value"]
 _CAUSE = HART["trap_cause"]
 _TVAL = HART["trap_tval"]
 _EXIT = HART["exit_code"]
+_WATCH_SKIP = HART["watch_skip"]
 _CODE_WRITES = MACHINE["code_writes"]
 _STOP = MACHINE["stop"]
 
@@ -95,6 +106,17 @@ class _Space:
         self.traces: dict[int, _Entry] = {}
         self.doubtful: dict[int, _Entry] = {}
         self.places: dict[int, tuple[tuple[int, int], ...]] = {}
+
+
+class _Stored(Exception):
+    """What an instruction would store."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+def _tell_store(h: Any, n: int, address: int, value: int, size: int) -> int:
+    raise _Stored(value & (1 << 8 * size) - 1)
 
 
 class PythonEngine:
@@ -268,8 +290,11 @@ class PythonEngine:
                 self._drop(space, start)
         self._spaces.clear()
 
-    def step(self, hart: Any) -> int:
-        """One instruction, trap or interrupt, ignoring breakpoints."""
+    def step(self, hart: Any, *, interrupts: bool = True) -> int:
+        """One instruction, trap or interrupt, ignoring breakpoints.
+
+        Without *interrupts* one that is pending is left pending behind it.
+        """
         h, m = hart.q, self._m
         self._hart_index = hart.index
         h[_EXIT] = 0
@@ -280,9 +305,14 @@ class PythonEngine:
         self._choose(h)
         try:
             pc = h[_PC]
-            interrupts = m[MACHINE["interrupts"]]
-            pc, n = self._poll_at(h, pc, h[_BUDGET])
-            if m[MACHINE["interrupts"]] == interrupts:
+            taken = m[MACHINE["interrupts"]]
+            if interrupts:
+                pc, n = self._poll_at(h, pc, h[_BUDGET])
+            else:
+                m[steps_end] += 1 - h[_BUDGET]
+                h[_RETIRED_END] = h[_RETIRED_END] + 1 - h[_BUDGET] & (1 << 64) - 1
+                n = 1
+            if m[MACHINE["interrupts"]] == taken:
                 pc, n = self._one(h, pc, n)
                 h[_PC], h[_BUDGET] = pc, n
             return Exit.SLICE
@@ -295,6 +325,31 @@ class PythonEngine:
         finally:
             m[slice_end] = saved[0]
             m[stop] |= saved[1]
+
+    def stored(self, hart: Any) -> int | None:
+        """What the instruction at the committed pc would store; nothing changes.
+
+        None when it traps, does not store, or must read a device for it.
+        """
+        h = hart.q
+        state = h[:HART_FIELDS_END].tolist()
+        try:
+            h[_WATCH_SKIP] = 1
+            fetched = self._fetch(h, h[_PC])
+            if fetched is None:
+                return None
+            insn = self._decoder.decode(fetched[0], h[_PC])
+            decoded = Decoded(h[_PC], insn.row, insn.operands, insn.length, insn.bits, insn.variant)
+            space = dict(self._space, slow_store=_tell_store)
+            compile_step(self._xlen, decoded, space)(h, h[_PC], 1)
+        except _Stored as found:
+            return found.value
+        except (_Leave, _Exited, _Switched):
+            pass
+        finally:
+            for n, word in enumerate(state):
+                h[n] = word
+        return None
 
     def memory_changed(self, offset: int, length: int) -> None:
         """Drop the traces made from arena bytes ``[offset, offset + length)``."""
