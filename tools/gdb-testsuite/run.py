@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("build/gdb-testsuite"))
     parser.add_argument("--timeout", type=int, default=600, help="seconds per .exp file")
     parser.add_argument("--resume", action="store_true", help="keep the results that are there")
+    parser.add_argument("--report", action="store_true", help="run nothing: what is there already")
     parser.add_argument("--table", type=Path, help="write the counts to this file")
     parser.add_argument("tests", nargs="*", help="instead of tests.txt")
     options = parser.parse_args()
@@ -39,7 +40,7 @@ def main() -> int:
     suites = []
     for stub in options.stub.split(","):
         work = (options.work / f"{stub}{options.xlen}").resolve()
-        if not options.resume:
+        if not (options.resume or options.report):
             shutil.rmtree(work, ignore_errors=True)
         suites.append(Suite(stub, options.xlen, options.engine, source, work))
     results: dict[str, dict[str, Outcome]] = {suite.stub: {} for suite in suites}
@@ -47,6 +48,8 @@ def main() -> int:
         for suite in suites:
             summary = suite.summary(test)
             if not summary.exists():
+                if options.report:
+                    continue
                 suite.run(test, options.timeout)
             results[suite.stub][test] = outcome = parse(summary)
             counts = " ".join(f"{kind} {n}" for kind, n in sorted(outcome.counts.items()))

@@ -65,7 +65,7 @@ class Suite:
             "host_triplet": "x86_64-pc-linux-gnu",
             "build_triplet": "x86_64-pc-linux-gnu",
             "target_triplet": f"riscv{xlen}-unknown-elf",
-            "target_alias": "riscv-unknown-elf",
+            "target_alias": "riscv64-unknown-elf",
             "tool": "gdb",
             "srcdir": str(testsuite),
             "objdir": str(work),
@@ -165,8 +165,6 @@ def _program(xlen: int, place: Path) -> None:
     libraries = {Path(found) for found in re.findall(r"/\S+?/lib\w+\.a", trace)}
     for library in libraries:
         _call("riscv64-unknown-elf-objcopy", "-g", str(library), str(place / library.name))
-    # There is none for bare metal; what is compiled as C++ needs nothing of it but the name.
-    _call("riscv64-unknown-elf-ar", "rc", str(place / "libstdc++.a"))
 
 
 def _call(*line: str) -> str:
