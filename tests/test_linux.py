@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,50 @@ def test_debian_and_a_disk(linux64: list[str], tmp_path: Path) -> None:
     assert checked.returncode == 0
     read = subprocess.run(["debugfs", "-R", "cat f", str(image)], capture_output=True)
     assert read.stdout == b"hello\n"
+
+
+class Peer(threading.Thread):
+    """A host at 10.0.0.2 on the other end of a network card: answers ARP and echo requests."""
+
+    MAC = bytes.fromhex("020000000002")
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self.echoes = 0
+
+    def run(self) -> None:
+        peer, _ = self._server.accept()
+        with peer, peer.makefile("rb") as stream:
+            while head := stream.read(4):
+                answer = self._answer(stream.read(int.from_bytes(head, "big")))
+                if answer:
+                    peer.sendall(len(answer).to_bytes(4, "big") + answer)
+
+    def _answer(self, frame: bytes) -> bytes:
+        to, kind = frame[6:12], frame[12:14]
+        head = to + self.MAC + kind
+        if kind == b"\x08\x06" and frame[20:22] == b"\0\1" and frame[38:42] == b"\x0a\0\0\2":
+            return head + frame[14:20] + b"\0\2" + self.MAC + frame[38:42] + frame[22:32]
+        if kind == b"\x08\0" and frame[23] == 1 and frame[34] == 8:  # ICMP echo
+            self.echoes += 1
+            addresses = frame[30:34] + frame[26:30]
+            total = int.from_bytes(frame[36:38], "big") + 0x800  # type 8 becomes 0
+            check = ((total & 0xFFFF) + (total >> 16)).to_bytes(2, "big")
+            return head + frame[14:26] + addresses + b"\0\0" + check + frame[38:]
+        return b""
+
+
+def test_debian_and_a_network(linux64: list[str]) -> None:
+    """In real time: the other end does not know of the guest's."""
+    peer = Peer()
+    peer.start()
+    work = "ifconfig eth0 10.0.0.1; ping -c 3 -s 1000 10.0.0.2"
+    words = ("--net", f"connect:{peer.port}", "--clock", "host", "--append", script(work))
+    done = boot(*linux64, *words)
+    assert done.returncode == 0, done.stderr
+    assert "3 packets received" in done.stdout and peer.echoes == 3
 
 
 @pytest.mark.skipif(not OPENSBI.exists(), reason="no OpenSBI (Debian: opensbi)")

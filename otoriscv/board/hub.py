@@ -34,11 +34,13 @@ class Hub:
 
     def save(self) -> dict[str, Any]:
         """What is on the way to the guest, for a snapshot."""
-        return {"pending": bytes(self._pending), "breaks": self._breaks, "direct": self._direct}
+        waiting = bytes(self._pending + self._typed)
+        return {"pending": waiting, "breaks": self._breaks, "direct": self._direct}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `save` gave; the record begins anew."""
         self._pending[:] = state["pending"]
+        self._typed.clear()
         self._breaks = state["breaks"]
         self._direct = state["direct"]
         self.record.clear()
