@@ -314,3 +314,38 @@ def test_the_code_arena_reuses_what_is_freed() -> None:
     assert arena.used == 0
     assert arena.put(b"z" * (1 << 16)) is not None
     arena.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_memory_is_flat_over_20000_compile_and_invalidate_cycles() -> None:
+    """Each cycle installs a region that was compiled and drops it again by a write; every hundredth
+    is compiled by LLVM anew."""
+    guest = Guest(64)
+    engine = guest.engine
+    guest.machine.run(steps=50_000)
+    loop = guest.at("loop")
+    code = guest.machine.memory.read(loop, 4)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    base, used = 0, 0
+    for n in range(20_000):
+        if n % 100 == 0:
+            engine._store.clear()  # compile, not load
+        guest.machine.memory.write(loop, code)
+        assert not [r for r in engine.regions() if loop in r.covered]
+        engine._rewritten.clear()  # this code is not to be left to the interpreter
+        place = guest.machine.memory.find(loop)
+        assert place is not None
+        engine._request(guest.hart, loop, place)
+        assert [r for r in engine.regions() if loop in r.covered]
+        if n == 2000:
+            base, used = resident(), engine._arena.used
+    assert engine._arena.used == used
+    assert resident() - base < 8 << 20
+    assert engine.statistics["compiled"] >= 200
+    guest.start(100_000)
+    guest.finish(100_000)
+    guest.machine.close()
