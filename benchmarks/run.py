@@ -1,6 +1,6 @@
-"""Our engines against QEMU on benchmarks/kernels, in interleaved pairs.
+"""Our engines against QEMU and the host on benchmarks/kernels, in interleaved pairs.
 
-Every round runs QEMU and then each engine on the same kernel, so that a machine that is busy for a
+Every round runs QEMU and then each engine on the same program, so that a machine that is busy for a
 while slows all of them. A run's time is its wall time less that of an empty guest, which leaves
 out starting Python or QEMU but not translating the guest. Every checksum must be QEMU's.
 """
@@ -21,12 +21,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
+from benchmarks.plot import draw
+from benchmarks.programs import NATIVE, build_native_kernel, find_program
 from benchmarks.suite import EMPTY, KERNELS, VARIANTS, BuildError, Kernel, build
+from otoriscv.jit.engines import ENGINES, probe
 from otoriscv.tools import find_qemu
 
 ROOT = Path(__file__).resolve().parent.parent
 # The portable engine is a hundred times slower: it does less work, and rates are compared.
 SCALES = {"python": 0.02}
+QEMU = "qemu"
 LEAST = 1e-3  # seconds: no run is taken to be shorter than this
 
 
@@ -107,85 +111,141 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values)) if values else 0.0
 
 
-def measure(variant: str, args: argparse.Namespace, say: Callable[[str], None]) -> list[Row]:
-    """Every kernel of one variant under QEMU and every engine."""
-    kernels: Sequence[str] = args.kernels
-    engines: Sequence[str] = args.engines
+@dataclass(frozen=True)
+class Work:
+    """Something to measure: how it is built for a variant, and what of its output must agree."""
+
+    name: str
+    make: Callable[[str, float], Kernel]  # (variant or native, scale)
+    result: Callable[[str], str]
+
+
+def kernel_work(name: str, directory: Path) -> Work:
+    """A kernel of ours; all that it prints is its checksum."""
+
+    def make(variant: str, scale: float) -> Kernel:
+        if variant == NATIVE:
+            rounds = max(1, round(KERNELS[name] * scale))
+            return build_native_kernel(name, rounds, directory)
+        return build(name, variant, directory, scale=scale)
+
+    return Work(name, make, str)
+
+
+def program_work(folder: Path, directory: Path) -> Work:
+    """Somebody else's program."""
+    program = find_program(folder, directory)
+
+    def result(text: str) -> str:
+        lines = [x.strip() for x in text.splitlines() if program.result.search(x)]
+        return "\n".join(lines)
+
+    def make(variant: str, scale: float) -> Kernel:
+        return program.build(variant, directory, scale=scale)
+
+    return Work(program.name, make, result)
+
+
+def run_one(runner: str, kernel: Kernel, timeout: float) -> Run:
+    """One run under QEMU, on the host, or by one of our engines."""
+    if runner == QEMU:
+        return run_qemu(kernel, timeout)
+    if runner == NATIVE:
+        return Run(*finish([str(kernel.image)], timeout))
+    return run_engine(runner, kernel, timeout)
+
+
+def measure(
+    variant: str, works: Sequence[Work], args: argparse.Namespace, say: Callable[[str], None]
+) -> list[Row]:
+    """Everything of one variant by every runner, round by round."""
+    runners: list[str] = args.runners
     timeout: float = args.timeout
-    directory: Path = args.build
 
-    def made(name: str, engine: str = "") -> Kernel:
-        return build(name, variant, directory, scale=args.scale * SCALES.get(engine, 1.0))
+    def made(work: Work, runner: str) -> Kernel:
+        where = NATIVE if runner == NATIVE else variant
+        return work.make(where, args.scale * SCALES.get(runner, 1.0))
 
-    empty = made(EMPTY)
-    for engine in engines:  # fills the cache of compiled interpreters
-        run_engine(engine, empty, timeout)
-    startup = {"qemu": [run_qemu(empty, timeout).wall for _ in range(args.rounds + 2)]}
-    for engine in engines:
-        startup[engine] = [run_engine(engine, empty, timeout).wall for _ in range(args.rounds + 2)]
-    cost = {runner: median(walls) for runner, walls in startup.items()}
-    say(f"{variant}: startup " + ", ".join(f"{name} {cost[name]:.3f} s" for name in cost))
+    cost = {NATIVE: 0.0}
+    empty = build(EMPTY, variant, args.build)
+    for runner in runners:
+        if runner != NATIVE:
+            run_one(runner, empty, timeout)  # fills the cache of compiled interpreters
+            walls = [run_one(runner, empty, timeout).wall for _ in range(args.rounds + 2)]
+            cost[runner] = median(walls)
+    say(f"{variant}: startup " + ", ".join(f"{name} {cost[name]:.3f} s" for name in runners))
 
     rows: list[Row] = []
-    for name in kernels:
-        base = Row(name, variant, "qemu")
-        mine = [Row(name, variant, engine) for engine in engines]
-        wanted = {
-            kernel.image: run_qemu(kernel, timeout).checksum
-            for kernel in {made(name), *(made(name, engine) for engine in engines)}
-        }
+    for work in works:
+        mine = [Row(work.name, variant, runner) for runner in runners]
+        wanted = {1.0: work.result(run_one(runners[0], made(work, runners[0]), timeout).checksum)}
         for _ in range(args.rounds):
-            run = run_qemu(made(name), timeout)
-            base.seconds.append(max(LEAST, run.wall - cost["qemu"]))
             for row in mine:
-                kernel = made(name, row.runner)
-                run = run_engine(row.runner, kernel, timeout)
-                if run.checksum != wanted[kernel.image]:
+                kernel, scale = made(work, row.runner), SCALES.get(row.runner, 1.0)
+                if scale not in wanted:  # less work: another result
+                    wanted[scale] = work.result(run_one(runners[0], kernel, timeout).checksum)
+                run = run_one(row.runner, kernel, timeout)
+                result = work.result(run.checksum)
+                if not result or result != wanted[scale]:
                     raise BenchmarkError(
-                        f"{row.runner} on {name}-{variant}: {run.checksum!r}, "
-                        f"QEMU says {wanted[kernel.image]!r}"
+                        f"{row.runner} on {work.name}-{variant}: {result!r}, "
+                        f"{runners[0]} says {wanted[scale]!r}"
                     )
-                row.instructions = int(run.stats["instructions"])
                 row.seconds.append(max(LEAST, run.wall - cost[row.runner]))
-                row.engine_seconds.append(float(run.stats["seconds"]))
-        # All engines count the same instructions; QEMU's count is theirs at full scale.
-        full = max(mine, key=lambda row: SCALES.get(row.runner, 1.0), default=None)
-        if full is not None:
-            base.instructions = round(full.instructions / SCALES.get(full.runner, 1.0))
-        for row in mine:
-            row.ratios = [
-                (row.instructions / ours) / (base.instructions / theirs)
-                for ours, theirs in zip(row.seconds, base.seconds, strict=True)
-            ]
-        rows += [base, *mine]
-        say(f"  {name:10}" + "".join(f" {row.runner} {row.mips:.3g} MIPS" for row in (base, *mine)))
+                if run.stats:
+                    row.instructions = int(run.stats["instructions"])
+                    row.engine_seconds.append(float(run.stats["seconds"]))
+        rows += compare(mine)
+        say(f"  {work.name:10}" + "".join(f" {row.runner} {row.mips:.3g} MIPS" for row in mine))
     return rows
 
 
-def table(rows: Sequence[Row], engines: Sequence[str]) -> str:
-    """Markdown: a table for each variant, the geometric mean last."""
+def compare(rows: list[Row]) -> list[Row]:
+    """Fill in the ratios to the first row. All engines count the same instructions; who does not
+    count did theirs at full scale."""
+    counted = max(
+        (row for row in rows if row.instructions), key=lambda row: SCALES.get(row.runner, 1.0)
+    )
+    full = round(counted.instructions / SCALES.get(counted.runner, 1.0))
+    base = rows[0]
+    base.instructions = base.instructions or full
+    for row in rows:
+        row.instructions = row.instructions or full
+        row.ratios = [
+            (row.instructions / ours) / (base.instructions / theirs)
+            for ours, theirs in zip(row.seconds, base.seconds, strict=True)
+        ]
+    return rows
+
+
+def table(rows: Sequence[Row], engines: Sequence[str], base: str = QEMU) -> str:
+    """Markdown: a table for each variant, the geometric mean last; ratios are to *base*."""
     lines: list[str] = []
+    title = "QEMU" if base == QEMU else base
     for variant in dict.fromkeys(row.variant for row in rows):
         here = {(row.kernel, row.runner): row for row in rows if row.variant == variant}
         lines += [f"### {variant}", ""]
-        heads = [f"{engine} | ratio to QEMU (spread)" for engine in engines]
-        lines.append(" | ".join(["| kernel", "instructions", "QEMU", *heads]) + " |")
+        heads = [f"{engine} | ratio to {title} (spread)" for engine in engines]
+        lines.append(" | ".join(["| kernel", "instructions", title, *heads]) + " |")
         lines.append("|---|--:|--:|" + "--:|--:|" * len(engines))
         for kernel in dict.fromkeys(name for name, _ in here):
-            base = here[kernel, "qemu"]
-            cells = [kernel, f"{base.instructions / 1e6:.0f} M", f"{base.mips:.4g}"]
+            first = here[kernel, base]
+            cells = [kernel, f"{first.instructions / 1e6:.0f} M", f"{first.mips:.4g}"]
             for engine in engines:
                 row = here[kernel, engine]
                 low, high = min(row.ratios), max(row.ratios)
                 spread = f"{median(row.ratios):.3g} ({low:.3g}-{high:.3g})"
                 cells += [f"{row.mips:.3g}", spread]
             lines.append("| " + " | ".join(cells) + " |")
-        means = ["**geometric mean**", "", f"{mean_mips(here, 'qemu'):.4g}"]
+        means = ["**geometric mean**", "", f"{mean_mips(here, base):.4g}"]
         for engine in engines:
             ratios = [median(row.ratios) for row in here.values() if row.runner == engine]
             means += [f"{mean_mips(here, engine):.3g}", f"**{geometric_mean(ratios):.3g}**"]
         lines += ["| " + " | ".join(means) + " |", ""]
-    lines.append("MIPS: millions of guest instructions a second in the median round.")
+    lines.append(
+        "MIPS: millions of guest instructions a second in the median round; for the host's own "
+        "code, as many as the guest needs for the same work."
+    )
     return "\n".join(lines)
 
 
@@ -194,84 +254,87 @@ def mean_mips(here: dict[tuple[str, str], Row], runner: str) -> float:
     return geometric_mean([row.mips for row in here.values() if row.runner == runner])
 
 
-def plot(rows: Sequence[Row], engines: Sequence[str], file: Path) -> bool:
-    """Bars of the ratios to QEMU; False without matplotlib."""
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        return False
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    variants = list(dict.fromkeys(row.variant for row in rows))
-    figure, panels = pyplot.subplots(len(variants), 1, figsize=(10, 3.2 * len(variants)))
-    for panel, variant in zip([panels] if len(variants) == 1 else panels, variants, strict=True):
-        for index, engine in enumerate(engines):
-            here = [row for row in rows if row.variant == variant and row.runner == engine]
-            places = [at + (index - (len(engines) - 1) / 2) * 0.8 / len(engines) for at in
-                      range(len(here))]  # fmt: skip
-            middle = [median(row.ratios) for row in here]
-            errors = [
-                [value - min(row.ratios) for value, row in zip(middle, here, strict=True)],
-                [max(row.ratios) - value for value, row in zip(middle, here, strict=True)],
-            ]
-            panel.bar(places, middle, 0.8 / len(engines), yerr=errors, capsize=2, label=engine)
-            panel.set_xticks(range(len(here)), [row.kernel for row in here])
-        panel.axhline(1, color="black", linewidth=0.8)
-        panel.set_title(variant)
-        panel.set_ylabel("speed, QEMU = 1")
-        panel.legend()
-    figure.tight_layout()
-    figure.savefig(file, dpi=120)
-    return True
-
-
 def split(text: str) -> list[str]:
     """A comma-separated list."""
     return [word for word in text.split(",") if word]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--engines", type=split, default=["interp", "python"], metavar="A,B")
-    parser.add_argument("--kernels", type=split, default=list(KERNELS), metavar="A,B")
-    parser.add_argument("--variants", type=split, default=["rv32imac", "rv64imac"], metavar="A,B")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies every kernel's work")
-    parser.add_argument("--timeout", type=float, default=600, metavar="SEC", help="for one run")
-    parser.add_argument("--build", type=Path, default=ROOT / "benchmarks" / "build")
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results")
-    args = parser.parse_args(argv)
-    for given, known, what in (
-        (args.kernels, KERNELS, "kernel"),
-        (args.variants, VARIANTS, "variant"),
-    ):
-        for name in given:
+def usable_engines() -> list[str]:
+    """What can run here, fastest first; the portable engine takes too long to be asked for."""
+    return [e.name for e in reversed(probe()) if e.usable and e.name != "python"] or ["python"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    add = parser.add_argument
+    add(
+        "programs",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="sources of CoreMark or Dhrystone, to be built and run instead of the kernels",
+    )
+    add("--engines", type=split, default=usable_engines(), metavar="A,B")
+    add("--kernels", type=split, metavar="A,B", help=f"some of {','.join(KERNELS)}")
+    add("--variants", type=split, default=["rv32imac", "rv64imac"], metavar="A,B")
+    add("--rounds", type=int, default=3, help="interleaved rounds; the median counts (default 3)")
+    add("--scale", type=float, default=1.0, help="multiplies the work (1: seconds under QEMU)")
+    add("--native", action="store_true", help="also build for this host with gcc -O2, and run it")
+    add("--no-qemu", action="store_true", help="leave QEMU out; ratios are to the first engine")
+    add("--timeout", type=float, default=600, metavar="SEC", help="for one run")
+    add("--build", type=Path, default=ROOT / "benchmarks" / "build", metavar="FOLDER")
+    add("--output", type=Path, default=ROOT / "benchmarks" / "results", metavar="FOLDER")
+
+
+def check(args: argparse.Namespace) -> None:
+    """ValueError for options that make no sense."""
+    for what, known in (("kernel", KERNELS), ("variant", VARIANTS), ("engine", ENGINES)):
+        for name in getattr(args, f"{what}s") or ():
             if name not in known:
-                parser.error(f"no {what} {name}; there are {', '.join(known)}")
+                raise ValueError(f"no {what} {name}; there are {', '.join(known)}")
+    if args.rounds < 1 or not args.scale > 0 or not args.engines or not args.variants:
+        raise ValueError("--rounds and --scale must be positive, the lists not empty")
+    if args.programs and args.kernels:
+        raise ValueError("give folders with programs, or --kernels")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print and write; the exit code."""
+    rows: list[Row] = []
     try:
+        check(args)
+        qemu = not args.no_qemu and all(find_qemu(VARIANTS[v][0]).usable for v in args.variants)
+        if not qemu and not args.no_qemu:
+            print("QEMU is not installed: ratios are to the first engine")
+        own = [*args.engines, *([NATIVE] if args.native else [])]
+        args.runners = [QEMU, *own] if qemu else own
+        base, compared = args.runners[0], args.runners[1:]
+        if args.programs:
+            works = [program_work(folder, args.build) for folder in args.programs]
+        else:
+            works = [kernel_work(name, args.build) for name in args.kernels or KERNELS]
         for variant in args.variants:
-            qemu = find_qemu(VARIANTS[variant][0])
-            if not qemu.usable:
-                raise BenchmarkError(qemu.reason)
-        rows: list[Row] = []
-        for variant in args.variants:
-            rows += measure(variant, args, lambda text: print(text, flush=True))
-    except (BenchmarkError, BuildError) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
-    text = table(rows, args.engines)
+            rows += measure(variant, works, args, lambda text: print(text, flush=True))
+    except (BenchmarkError, BuildError, ValueError) as error:
+        print(f"otoriscv bench: error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    text = table(rows, compared, base)
     args.output.mkdir(parents=True, exist_ok=True)
     (args.output / "table.md").write_text(text + "\n")
     host = {"machine": platform.machine(), "cores": os.cpu_count(), "python": sys.version}
     record = {"host": host, "rounds": args.rounds, "rows": [asdict(row) for row in rows]}
     (args.output / "results.json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"\n{text}")
-    if not plot(rows, args.engines, args.output / "plot.png"):
-        print("no plot: pip install otoriscv[plot] brings matplotlib")
-    print(f"\nwritten to {args.output}")
+    drawn = draw(rows, compared or [base], base, args.output)
+    print(f"\nwritten to {args.output}; the plot is {drawn.name}")
     return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks import suite
+from benchmarks.plot import svg
 from benchmarks.run import Row, geometric_mean, run_engine, run_qemu, table
-from otoriscv.tools import find_cc, find_qemu
+from otoriscv.cli.main import main
+from otoriscv.tools import find_cc, find_picolibc, find_qemu
 
 needs_cc = pytest.mark.skipif(not find_cc().usable, reason=find_cc().reason)
 needs_qemu = pytest.mark.skipif(not find_qemu().usable, reason=find_qemu().reason)
@@ -55,3 +59,88 @@ def test_a_kernel_is_not_built_twice(images: Path) -> None:
     first = suite.build("fib", "rv32imac", images, scale=0.001).image
     stamp = first.stat().st_mtime_ns
     assert suite.build("fib", "rv32imac", images, scale=0.001).image.stat().st_mtime_ns == stamp
+
+
+def test_the_plot_without_matplotlib() -> None:
+    rows = [
+        Row(kernel, variant, runner, 10, [1.0], [1.0], [0.5, ratio, 9.0])
+        for variant in ("rv32imac", "rv64gc")
+        for kernel in ("fib", "sieve")
+        for runner, ratio in (("qemu", 1.0), ("llvm", 3.0), ("interp", 0.6))
+    ]
+    tree = ElementTree.fromstring(svg(rows, ["llvm", "interp"], "qemu"))
+    space = "{http://www.w3.org/2000/svg}"
+    bars = [r for r in tree.iter(f"{space}rect") if r.get("fill") != "white"]
+    assert len(bars) == 8 and all(float(r.get("height", "0")) > 0 for r in bars)
+    words = {t.text for t in tree.iter(f"{space}text")}
+    assert {"fib", "sieve", "llvm", "interp", "rv64gc: speed, qemu = 1"} <= words
+    height = float(tree.get("height", "0"))
+    assert all(0 <= float(line.get("y2", "-1")) <= height for line in tree.iter(f"{space}line"))
+
+
+@needs_cc
+def test_otoriscv_bench_prints_and_writes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--kernels", "fib", "--variants", "rv32imac", "--rounds", "1", "--native"]
+    words += ["--engines", "interp", "--scale", "0.001", "--no-qemu"]
+    words += ["--build", str(tmp_path / "b"), "--output", str(tmp_path / "o")]
+    assert main(words) == 0
+    out = capfd.readouterr().out
+    assert "| kernel | instructions | interp | native | ratio to interp (spread) |" in out
+    written = {path.name for path in (tmp_path / "o").iterdir()}
+    assert {"table.md", "results.json"} <= written and written & {"plot.png", "plot.svg"}
+
+
+def test_otoriscv_bench_says_what_is_wrong(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for words, said in (
+        (["--kernels", "tetris"], "no kernel tetris"),
+        (["--engines", "warp"], "no engine warp"),
+        (["--rounds", "0"], "must be positive"),
+        ([str(tmp_path), "--kernels", "fib"], "or --kernels"),
+    ):
+        assert main(["bench", *words]) == 2
+        err = capfd.readouterr().err
+        assert said in err and err.count("\n") == 1
+    assert main(["bench", str(tmp_path), "--no-qemu", "--build", str(tmp_path / "b")]) == 1
+    assert "neither CoreMark" in capfd.readouterr().err
+
+
+#: Enough of Dhrystone's shape to be built by its rules: K&R, two files, scanf and time.
+DHRYSTONE = {
+    "dhry.h": "extern int Int_Glob;\n",
+    "dhry_1.c": """
+#include <stdio.h>
+#include "dhry.h"
+int Int_Glob;
+extern long time();
+void main (argc, argv) int argc; char **argv;
+{
+    int n, i;
+    if (argc == 1) scanf("%d", &n);
+    for (i = 0; i < n; i++) Proc_7(i);
+    time((long *) 0);
+    printf("Int_Glob:            %d\\n", Int_Glob);
+}
+""",
+    "dhry_2.c": '#include "dhry.h"\nProc_7(i) int i; { Int_Glob += i & 3; }\n',
+}
+
+
+@needs_cc
+@needs_qemu
+@pytest.mark.qemu
+@pytest.mark.skipif(not find_picolibc().usable, reason="no picolibc")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no compiler for the host")
+def test_a_program_in_dhrystones_shape_everywhere(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in DHRYSTONE.items():
+        (tmp_path / name).write_text(text)
+    words = ["bench", str(tmp_path), "--variants", "rv64imac", "--rounds", "1", "--native"]
+    words += ["--engines", "interp", "--scale", "0.001"]
+    words += ["--build", str(tmp_path / "b"), "--output", str(tmp_path / "o")]
+    assert main(words) == 0, capfd.readouterr().err
+    assert "| dhrystone |" in capfd.readouterr().out
