@@ -11,7 +11,7 @@ import pytest
 
 from otoriscv.core.decode import Decoder
 from otoriscv.core.encode import assemble_insn, encode
-from otoriscv.core.layout import HART
+from otoriscv.core.layout import HART, MACHINE
 from tests.engine_box import ENGINES, EVERY, HOT, RAM, STEP, EngineBox, Exit, difference, fresh
 from tests.random_programs import (
     END,
@@ -529,3 +529,37 @@ def test_watching_changes_nothing(engine: str, xlen: int) -> None:
     box.watchpoints.clear()
     box.run(500)
     assert box.brief() == trace(xlen, 1, 4000)[1500]
+
+
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e != "python"])
+@BOTH
+def test_lines_without_code_are_ordinary_again(engine: str, xlen: int) -> None:
+    """Once code was overwritten, stores to its place are no writes to code; until it is run."""
+    box = EngineBox(engine, xlen)
+    place = RAM + 0x4000 + 64 - 6  # over the end of a line
+    routine = "addi a0, a0, 1; addi a0, a0, 2; addi a0, a0, 3; jalr zero, 0(ra)"
+    writes = MACHINE["invalidations"]
+
+    def call() -> None:
+        box.load(f"jalr ra, 0(s0); {'nop; ' * 4}1: j 1b", RAM)
+        box.hart.x[8] = place
+        box.run(10)
+
+    def overwrite(value: int) -> int:
+        box.load(f"{'sh s1, 0(s0); addi s0, s0, 2; ' * 8}1: j 1b", RAM + 0x2000)
+        before = box.m[writes]
+        box.hart.x[8], box.hart.x[9] = place, value
+        box.run(20)
+        return box.m[writes] - before
+
+    box.load(routine, place)
+    call()
+    assert box.hart.x[10] == 6
+    assert overwrite(1) > 0
+    assert overwrite(2) == 0
+    box.load(routine.replace("1;", "4;", 1), place)
+    call()
+    assert box.hart.x[10] == 6 + 9
+    assert overwrite(1) > 0
+    assert overwrite(2) == 0
+    box.close()

@@ -19,6 +19,7 @@ from otoriscv.core.layout import (
     LINES,
     MEM,
     PAGE,
+    PAGE_ENTRIES,
     PAGE_SHIFT,
     RANGE_WORDS,
     REGION_WORDS,
@@ -40,6 +41,7 @@ TRAP: Final = 1
 DONE_POLL: Final = 2
 LEAVE: Final = 16
 
+LINE: Final = 1 << LINE_SHIFT
 READS: Final = 1
 WRITES: Final = 2
 #: Set in what `translate` returns for ROM.
@@ -308,7 +310,38 @@ def code_written(b: Builder, offset: Value, size: Value) -> None:
         entry = pool + (inside << 3) + ((inside >> PAGE_SHIFT) << 6)
         with b.repeat((offset + size + 1 - start) & -2) as n:  # two words a halfword
             b.astore(entry + (n << 3), b.const(0, 64))
-    with b.if_((b.aload((offset >> 6) + LINES, 8) & LINE_REGION).ne(0)):
+    line = (offset >> LINE_SHIFT) + LINES
+    with b.if_((b.aload(line, 8) & LINE_REGION).ne(0)):
         b.call("drop_regions", offset, size)
+    with b.if_(b.call("has_code", offset).eq(0)):
+        b.astore(line, b.aload(line, 8) & ~(LINE_CODE | LINE_REGION))
     b.set_m("code_writes", b.get_m("code_writes") + 1)
     b.set_m("invalidations", b.get_m("invalidations") + 1)
+
+
+@routine(1)
+def has_code(b: Builder, offset: Value) -> None:
+    """1 unless nothing is left that a native engine made from the line at arena *offset*: a page
+    that an operating system uses for something else is soon an ordinary one."""
+    start = (offset >> LINE_SHIFT) << LINE_SHIFT
+    with (
+        b.if_((b.aload((offset >> LINE_SHIFT) + LINES, 8) & LINE_REGION).ne(0)),
+        b.repeat(b.get_m("nregions")) as n,
+    ):
+        row = n * REGION_WORDS
+        low, high = b.get_m("regions", row), b.get_m("regions", row + 1)
+        with b.if_(low.ltu(start + LINE) & start.ltu(high)):
+            b.ret(1)
+    inside = start - MEM
+    page = b.get_m("pool") + (inside >> PAGE_SHIFT) * PAGE_ENTRIES
+    # without a sentinel it is the python engine's page
+    with b.if_(b.get_m("pool").eq(0) | b.aload(page + 8 * PAGE, 16).eq(0)):
+        b.ret(1)
+    entry = page + ((inside & (PAGE - 1)) << 3)
+    first = entry.eq(page).select(0, 1, 64)  # a longer instruction begins a halfword earlier
+    with (
+        b.repeat(first + LINE // 2) as n,
+        b.if_(b.aload(entry + ((n - first) << 4), 64).ne(0)),
+    ):
+        b.ret(1)
+    b.ret(0)
