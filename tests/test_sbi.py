@@ -256,6 +256,18 @@ def test_harts_start_stop_and_fence_each_other(isa: str, harts: int) -> None:
     assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_no_order_of_harts_hangs(isa: str) -> None:
+    """Turns of other lengths: every one interrupts the firmware somewhere else."""
+    values = {"harts": 4, "rounds": 10, "mask": 15, "results": RESULTS}
+    source = (MANY + "    " + PASS + MANY_END).format_map(values)
+    for quantum in (*range(7, 240, 29), 1_009, 4_999):
+        guest = machine(source, isa, harts=4)
+        guest.runner.quantum = guest.runner.quantum_end = quantum
+        assert finished(guest, 50_000_000).code == 0, quantum
+        guest.close()
+
+
 def test_engines_agree_on_what_harts_do() -> None:
     values = {"harts": 3, "rounds": 3, "mask": 7, "results": RESULTS}
     source = (MANY + "    " + PASS + MANY_END).format_map(values)
