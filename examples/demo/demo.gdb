@@ -13,4 +13,11 @@ delete
 watch words_seen
 continue
 delete
+# 400,000 rounds of a hot loop: the condition is compiled into it.
+break demo.c:49 if round == 300000
+continue
+print round
+print/x state
+monitor info translations
+delete
 continue

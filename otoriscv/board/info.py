@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from otoriscv.board.statistics import gather, lines
 from otoriscv.core.bus import Access, Device
 from otoriscv.core.csr import existing
 from otoriscv.core.hart import Hart
@@ -143,13 +144,14 @@ def _breakpoints(machine: VirtMachine) -> str:
 
 
 def _translations(machine: VirtMachine) -> str:
-    m = machine.m
-    made = getattr(machine.engine, "translations", None)
-    known = "" if made is None else f", {made} translations"
-    return (
-        f"engine {machine.engine.name}{known}; code written {m[MACHINE['code_writes']]} times, "
-        f"{m[MACHINE['invalidations']]} invalidations\n"
-    )
+    """What is compiled, how much of the work it did, and whether the harts are in it."""
+    facts = gather(machine)
+    text = "".join(f"{line}\n" for line in lines(facts))
+    for hart in machine.harts:
+        count = machine.engine.compiled_at(hart.pc)
+        what = f"in {count} compiled regions" if count else "not in compiled code"
+        text += f"hart {hart.index}: pc {hart.pc:#x} is {what}\n"
+    return text
 
 
 #: What ``monitor info`` can show.

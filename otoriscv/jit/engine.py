@@ -96,6 +96,12 @@ class Engine(Protocol):
         """What statistics show of the engine: numbers and mappings of numbers, by name."""
         ...
 
+    def compiled_at(self, address: int) -> int:
+        """How many compiled regions contain the instruction at *address*, untranslated; an engine
+        that compiles all that it runs says 0 or 1.
+        """
+        ...
+
     def close(self) -> None:
         """Free native resources."""
         ...

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "ENGINES", "EngineInfo", "choose", "create", "probe"]
 
 #: What ``auto`` tries, best first.
-AUTO: Final = ("interp", "python")
+AUTO: Final = ("llvm", "interp", "python")
 
 #: Every engine: its module and class, and what it is.
 ENGINES: Final[dict[str, tuple[str, str, str]]] = {

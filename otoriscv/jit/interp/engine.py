@@ -178,6 +178,10 @@ class InterpEngine:
         """Where the interpreter itself came from."""
         return {"interpreter": "from the cache" if self._library.cached else "built now"}
 
+    def compiled_at(self, address: int) -> int:
+        """The interpreter compiles nothing."""
+        return 0
+
     def close(self) -> None:
         """The library is shared; nothing is this machine's own."""
         self._prepared.clear()

@@ -231,6 +231,11 @@ class LlvmEngine(InterpEngine):
         code: int = hart.q[HART["exit_code"]]
         return code
 
+    def compiled_at(self, address: int) -> int:
+        """How many regions contain the instruction."""
+        place = self._p.memory.find(address)
+        return 0 if place is None else self._regions.covering(place, translated=False)
+
     def close(self) -> None:
         if self._workers is not None:
             self._workers.close()

@@ -393,6 +393,12 @@ class PythonEngine:
         traces = sum(len(space.made) for space in self._spaces.values())
         return {"traces": traces, "steps_compiled": len(self._steps)}
 
+    def compiled_at(self, address: int) -> int:
+        """1 when a trace contains it."""
+        spaces = self._spaces.values()
+        traces = (trace for space in spaces for trace in space.made.values())
+        return int(any(pc == address for trace in traces for pc, _ in trace.spans))
+
     def close(self) -> None:
         """Nothing native to free."""
         self._spaces.clear()
