@@ -349,3 +349,34 @@ def test_memory_is_flat_over_20000_compile_and_invalidate_cycles() -> None:
     guest.start(100_000)
     guest.finish(100_000)
     guest.machine.close()
+
+
+@BOTH
+def test_an_instruction_behind_the_region_is_replaced(xlen: int) -> None:
+    """A loop's head that the region leaves to the interpreter is no entry: what is there may be
+    another instruction when the region, which does not contain it, comes back."""
+    text = """
+        li   s0, 0
+    head:
+        csrr t0, mscratch
+        addi s0, s0, 1
+        addi a1, a1, 1
+        addi a2, a2, 1
+        bne  s0, a0, head
+    """
+    program = assemble(text, xlen, RAM)
+    region = discover(
+        program.symbols["head"] + 4,
+        xlen,
+        lambda pc: (
+            Decoder(Isa.parse(f"rv{xlen}imac_zicsr")).decode(
+                int.from_bytes(program.code[pc - RAM : pc - RAM + 4], "little"), pc
+            )
+            if 0 <= pc - RAM < len(program.code)
+            else None
+        ),
+    )
+    head = program.symbols["head"]
+    assert head in region.blocks and not region.blocks[head].insns
+    assert head not in region.entries
+    assert all(any(s <= pc < e for s, e in region.spans()) for pc in region.entries)

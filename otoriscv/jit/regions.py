@@ -66,9 +66,10 @@ class Region:
 
     @property
     def entries(self) -> list[int]:
-        """Where the region is entered: the hot pc, loop heads, then return sites."""
+        """Where the region is entered: the hot pc, loop heads, then return sites; never at an
+        instruction that it leaves to the interpreter, which may be another one by and by."""
         wanted = dict.fromkeys([self.entry, *sorted(self.heads), *self.return_sites])
-        return [pc for pc in wanted if pc in self.blocks][:MAX_ENTRIES]
+        return [pc for pc in wanted if pc in self.blocks and self.blocks[pc].insns][:MAX_ENTRIES]
 
     def pages(self) -> list[int]:
         """The numbers of the pages with its code."""
