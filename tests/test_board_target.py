@@ -355,3 +355,30 @@ def test_a_hold_is_no_stop_at_a_breakpoint(target: BoardTarget) -> None:
             break
         hits += event.kind is StopKind.BREAKPOINT
     assert hits == 50
+
+
+def test_memory_through_the_page_tables() -> None:
+    """A supervisor's addresses are the debugger's, unless it asks for physical ones."""
+    guest = machine("_start: j _start", "interp", 64)
+    target = BoardTarget(guest)
+    ram, root, virtual = 0x8000_0000, 0x8001_0000, 0x4000_0000
+    guest.memory.write(root + 8, (ram >> 2 | 0xCF).to_bytes(8, "little"))  # 1 GiB, Sv39
+    guest.memory.write(ram + 0x2000, b"physical")
+    hart = guest.harts[0]
+    hart.write_csr("satp", 8 << 60 | root >> 12)
+    with pytest.raises(MemoryFault):
+        target.read_memory(0, virtual + 0x2000, 8)  # machine mode is not translated
+    hart.priv = 1
+    assert target.read_memory(0, virtual + 0x2000, 8) == b"physical"
+    target.write_memory(0, virtual + 0x2FFC, b"across a page")
+    assert guest.memory.read(ram + 0x2FFC, 13) == b"across a page"
+    with pytest.raises(MemoryFault, match="0x80002000"):
+        target.read_memory(0, ram + 0x2000, 8)
+    assert "physical" in target.setting("physical", ["on"])
+    assert target.read_memory(0, ram + 0x2000, 8) == b"physical"
+    with pytest.raises(MemoryFault):
+        target.write_memory(0, virtual, b"x")
+    with pytest.raises(ValueError, match="on or off"):
+        target.setting("physical", ["maybe"])
+    target.shut_down()
+    guest.close()

@@ -522,6 +522,7 @@ def test_monitor(box: Box) -> None:
     for name in (
         "help", "reset [halt]", "save FILE", "restore FILE", "info TOPIC", "watch [r|w|rw]",
         "unwatch", "log on [KIND,...]|off", "quantum [STEPS]", "clock", "step-irq [on|off]",
+        "physical [on|off]",
     ):  # fmt: skip
         assert f"  {name}" in said
     assert box.machine.engine.name in gdb.cli("monitor info translations")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from otoriscv.board.translation import TranslatedMemory
 from otoriscv.core.agent import FALSE, translate
 from otoriscv.core.agent_code import Code, decode
 from otoriscv.core.agent_eval import Failed, run
@@ -96,16 +97,18 @@ class BreakpointPrograms:
         def register(number: int) -> int:
             return read_register(hart, number)
 
+        memory = TranslatedMemory(hart, self._machine.memory)
+
+        def read(address: int, length: int) -> bytes:
+            try:
+                return memory.read(address, length)
+            except MemoryHole as hole:
+                raise Failed(str(hole)) from None
+
         try:
-            run(code, self._machine.xlen, register, self._read, self._output)
+            run(code, self._machine.xlen, register, read, self._output)
         except Failed as error:
             self._output(f"[at {hart.pc:#x}: {error}]\n".encode())
-
-    def _read(self, address: int, length: int) -> bytes:
-        try:
-            return self._machine.memory.read(address, length)
-        except MemoryHole as hole:
-            raise Failed(str(hole)) from None
 
 
 def read_register(hart: Hart, number: int) -> int:

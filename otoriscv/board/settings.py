@@ -1,4 +1,4 @@
-"""What ``monitor`` can show and change of a machine: log, quantum, clock, step-irq."""
+"""What ``monitor`` can show and change of a machine: log, quantum, clock, step-irq, physical."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Settings:
         self._machine = machine
         self._bases: tuple[Bus, int, int] | None = None  # what a log has changed
         self.step_irq = True  #: whether a step may end in an interrupt's handler
+        self.physical = False  #: whether a debugger's addresses are physical ones
 
     def change(self, name: str, words: Sequence[str]) -> str:
         """Show a setting, or set it to *words*; KeyError, or ValueError that says what is wrong."""
@@ -33,6 +34,7 @@ class Settings:
             "quantum": self._quantum,
             "clock": self._clock,
             "step-irq": self._step_irq,
+            "physical": self._physical,
         }
         return actions[name](words)
 
@@ -69,6 +71,15 @@ class Settings:
         kind = "virtual" if clock.virtual else "host"
         nanoseconds = clock.nanoseconds()
         return f"{kind} clock: mtime {clock.ticks()}, {nanoseconds} ns, step {self._machine.steps}"
+
+    def _physical(self, words: Sequence[str]) -> str:
+        if words:
+            if list(words) not in (["on"], ["off"]):
+                raise ValueError("physical on or off")
+            self.physical = words[0] == "on"
+        if self.physical:
+            return "Memory is read and written at physical addresses."
+        return "Memory is read and written through the hart's page tables."
 
     def _step_irq(self, words: Sequence[str]) -> str:
         if words:

@@ -22,11 +22,12 @@ from otoriscv.board.regions import memory_regions
 from otoriscv.board.settings import Settings
 from otoriscv.board.snapshot import Snapshot, SnapshotError, restore, save
 from otoriscv.board.stops import Stop, StopReason
+from otoriscv.board.translation import TranslatedMemory
 from otoriscv.board.watch_conditions import WatchConditions
 from otoriscv.core.csr import existing
 from otoriscv.core.isa.table import FLOAT_NAMES
 from otoriscv.core.layout import HART, MACHINE
-from otoriscv.core.memory import MemoryHole
+from otoriscv.core.memory import Memory, MemoryHole
 from otoriscv.gdbstub.target import (
     Action,
     Actions,
@@ -208,7 +209,7 @@ class BoardTarget:
 
     def read_memory(self, hart: int, address: int, length: int) -> bytes:
         with self.machine.lock:
-            memory = self.machine.memory
+            memory = self._memory(hart)
             have = memory.available(address, length)
             if length and not have:
                 raise MemoryFault(address, f"no memory at {address:#x}")
@@ -216,11 +217,18 @@ class BoardTarget:
 
     def write_memory(self, hart: int, address: int, data: bytes) -> None:
         with self.machine.lock:
+            memory = self._memory(hart)
             try:
-                self.machine.memory.write(address, data, rom=True)
+                memory.write(address, data, rom=True)
             except MemoryHole as hole:
-                bad = address + self.machine.memory.available(address, len(data))
+                bad = address + memory.available(address, len(data))
                 raise MemoryFault(bad, str(hole)) from None
+
+    def _memory(self, hart: int) -> Memory | TranslatedMemory:
+        """What *hart*'s addresses lead to, for a debugger."""
+        if self.settings.physical:
+            return self.machine.memory
+        return TranslatedMemory(self.machine.harts[hart], self.machine.memory)
 
     def memory_map(self) -> Sequence[MemoryRegion]:
         return memory_regions(self.machine)

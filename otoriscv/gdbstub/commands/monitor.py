@@ -149,6 +149,12 @@ def _step_irq(session: Session, words: list[str]) -> str:
     return _setting(session, "step-irq", words)
 
 
+@monitor("physical [on|off]")
+def _physical(session: Session, words: list[str]) -> str:
+    """Whether memory is at physical addresses, not at those of the hart's page tables."""
+    return _setting(session, "physical", words)
+
+
 def _setting(session: Session, name: str, words: list[str]) -> str:
     if words:
         session.own()
