@@ -511,7 +511,7 @@ def test_monitor(box: Box) -> None:
         "uart": ("LCR", "bytes of input unread"),
         "harts": ("hart 0: M mode, pc ", "leaf", "instructions"),
         "breakpoints": ("breakpoint 0x8", "leaf"),
-        "translations": ("engine", "code written"),
+        "translations": ("engine  ", "retired in", "hart 0: pc 0x"),
     }
     for topic, texts in shown.items():
         said = gdb.cli(f"monitor info {topic}")
