@@ -225,7 +225,7 @@ class FakeTarget:
             raise KeyError(name)
         return str(int(words[0])) if words else "0"
 
-    def info(self, topic: str) -> str:
+    def info(self, hart: int, topic: str) -> str:
         if topic != "fake":
             raise KeyError("topics: fake")
         return "a fake machine"

@@ -243,10 +243,22 @@ def test_the_guests_ebreak(target: BoardTarget) -> None:
 
 
 def test_info(target: BoardTarget) -> None:
-    for topic in ("registers", "csr", "memory", "clint", "plic", "uart", "harts", "breakpoints"):
-        assert target.info(topic)
+    for topic in (
+        "registers",
+        "csr",
+        "memory",
+        "clint",
+        "plic",
+        "uart",
+        "harts",
+        "breakpoints",
+        "virtio",
+        "pages",
+        "tlb",
+    ):
+        assert target.info(0, topic)
     with pytest.raises(KeyError):
-        target.info("weather")
+        target.info(0, "weather")
 
 
 def test_too_many_watchpoints(target: BoardTarget) -> None:

@@ -512,6 +512,9 @@ def test_monitor(box: Box) -> None:
         "harts": ("hart 0: M mode, pc ", "leaf", "instructions"),
         "breakpoints": ("breakpoint 0x8", "leaf"),
         "translations": ("engine  ", "retired in", "hart 0: pc 0x"),
+        "virtio": ("there are no virtio devices",),
+        "pages": ("hart 0: satp is Bare",),
+        "tlb": ("hart 0: ", " pages"),
     }
     for topic, texts in shown.items():
         said = gdb.cli(f"monitor info {topic}")
@@ -520,12 +523,15 @@ def test_monitor(box: Box) -> None:
     assert ", ".join(shown) in gdb.cli("monitor info weather")
     said = gdb.cli("monitor help")
     for name in (
-        "help", "reset [halt]", "save FILE", "restore FILE", "info TOPIC", "watch [r|w|rw]",
+        "help", "reset [halt]", "save FILE", "restore FILE", "info TOPIC [ADDRESS]",
+        "watch [r|w|rw]",
         "unwatch", "log on [KIND,...]|off", "quantum [STEPS]", "clock", "step-irq [on|off]",
         "physical [on|off]",
     ):  # fmt: skip
         assert f"  {name}" in said
     assert box.machine.engine.name in gdb.cli("monitor info translations")
+    assert "neither an address nor a symbol" in gdb.cli("monitor info pages here")
+    assert "satp is Bare" in gdb.cli("monitor info pages leaf")
     assert "w 0x" in gdb.cli("monitor watch w g if value >= 7 && old == 6")
     stop = gdb.go()
     assert stop.signal == "SIGTRAP"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from otoriscv.board.info_paging import pages, tlb
+from otoriscv.board.info_virtio import virtio
 from otoriscv.board.statistics import gather, lines
 from otoriscv.core.bus import Access, Device
 from otoriscv.core.csr import existing
@@ -14,7 +16,7 @@ from otoriscv.core.layout import HART, MACHINE
 if TYPE_CHECKING:
     from otoriscv.board.virt import VirtMachine
 
-__all__ = ["ABI_NAMES", "TOPICS", "registers_of"]
+__all__ = ["ABI_NAMES", "HART_TOPICS", "TOPICS", "registers_of"]
 
 ABI_NAMES: Final = (
     *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1"),
@@ -155,7 +157,7 @@ def _translations(machine: VirtMachine) -> str:
 
 
 #: What ``monitor info`` can show.
-TOPICS: Final[dict[str, Callable[[VirtMachine], str]]] = {
+TOPICS: Final[Mapping[str, Callable[[VirtMachine], str]]] = {
     "registers": _registers,
     "csr": _csr,
     "memory": _memory,
@@ -165,4 +167,10 @@ TOPICS: Final[dict[str, Callable[[VirtMachine], str]]] = {
     "harts": _harts,
     "breakpoints": _breakpoints,
     "translations": _translations,
+    "virtio": virtio,
+}
+#: And of one hart; some take an argument.
+HART_TOPICS: Final[Mapping[str, Callable[[VirtMachine, Hart, str], str]]] = {
+    "pages": pages,
+    "tlb": tlb,
 }

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from otoriscv.board.breakpoint_programs import BreakpointPrograms
-from otoriscv.board.info import ABI_NAMES, TOPICS
+from otoriscv.board.info import ABI_NAMES, HART_TOPICS, TOPICS
 from otoriscv.board.points import DEBUGGER
 from otoriscv.board.range_step import RangeStep
 from otoriscv.board.regions import memory_regions
@@ -359,12 +359,14 @@ class BoardTarget:
         with self.machine.lock:
             return self.settings.change(name, words)
 
-    def info(self, topic: str) -> str:
-        show = TOPICS.get(topic)
-        if show is None:
-            raise KeyError(f"topics: {', '.join(TOPICS)}")
+    def info(self, hart: int, topic: str) -> str:
+        name, _, argument = topic.partition(" ")
         with self.machine.lock:
-            return show(self.machine)
+            if name in HART_TOPICS:
+                return HART_TOPICS[name](self.machine, self.machine.harts[hart], argument)
+            if topic in TOPICS:
+                return TOPICS[topic](self.machine)
+        raise KeyError(f"topics: {', '.join((*TOPICS, *HART_TOPICS))}")
 
     # -- the machine's thread
 

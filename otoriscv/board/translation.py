@@ -6,49 +6,189 @@ dirty bit, no TLB entry; and permissions, PMP included, do not matter (privilege
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.hart import Hart
 from otoriscv.core.layout import PAGE, PAGE_SHIFT
 from otoriscv.core.memory import Memory, MemoryHole
-from otoriscv.core.mmu import SV39
+from otoriscv.core.mmu import SV39, SV48
 from otoriscv.core.mstatus import MSTATUS
 
-__all__ = ["TranslatedMemory", "physical"]
+__all__ = [
+    "Entry",
+    "Mapping",
+    "Scheme",
+    "TooManyTables",
+    "TranslatedMemory",
+    "mappings",
+    "physical",
+    "scheme_of",
+    "walk",
+]
 
 _V: Final = 1
 _LEAF: Final = 2 | 8  # R or X
+#: Of an entry: V, R, W, X, U, G, A, D.
+FLAGS: Final = 0xFF
+#: As many are looked at: 8 GiB of small pages.
+TABLES_LIMIT: Final = 1 << 12
+
+
+class TooManyTables(Exception):
+    """The page tables have no end that is worth waiting for; one line."""
+
+
+class Scheme(NamedTuple):
+    """How satp translates: Sv32, Sv39 or Sv48, and from which table on."""
+
+    name: str
+    levels: int
+    bits: int  #: of an address, that choose an entry of one table
+    size: int  #: bytes of an entry
+    root: int
+
+    def shift(self, level: int) -> int:
+        """Bits of an address that a leaf of *level* leaves as they are."""
+        return level * self.bits + PAGE_SHIFT
+
+    def canonical(self, address: int) -> int | None:
+        """*address*, None when its upper bits are not copies of the highest that counts."""
+        if self.size == 4:
+            return address & (1 << 32) - 1
+        reach = self.shift(self.levels)
+        inside = (address + (1 << reach - 1)) & (1 << 64) - 1 < 1 << reach
+        return address if inside else None
+
+
+class Entry(NamedTuple):
+    """An entry of a page table: the *level* is 0 for tables of pages."""
+
+    level: int
+    at: int  #: its physical address
+    value: int
+
+    @property
+    def valid(self) -> bool:
+        """Whether it leads anywhere."""
+        return bool(self.value & _V)
+
+    @property
+    def leaf(self) -> bool:
+        """Whether it maps a page, and leads to no other table."""
+        return bool(self.value & _LEAF)
+
+    @property
+    def target(self) -> int:
+        """The physical address of the page or the table that it leads to."""
+        return (self.value & (1 << 54) - 1) >> 10 << PAGE_SHIFT
+
+
+class Mapping(NamedTuple):
+    """*size* bytes at *address* that follow each other in memory, mapped by leaves alike."""
+
+    address: int
+    physical: int
+    size: int
+    page: int  #: bytes that one leaf maps
+    flags: int
+
+
+def scheme_of(hart: Hart) -> Scheme | None:
+    """What satp says, whatever the privilege; None when it says Bare."""
+    satp = hart.read_csr("satp") if hart.has("S") else 0
+    if hart.xlen == 32:
+        if not satp >> 31:
+            return None
+        return Scheme("Sv32", 2, 10, 4, (satp & (1 << 22) - 1) << PAGE_SHIFT)
+    levels = {SV39: 3, SV48: 4}.get(satp >> 60)
+    if levels is None:
+        return None
+    return Scheme(f"Sv{PAGE_SHIFT + 9 * levels}", levels, 9, 8, (satp & (1 << 44) - 1) << 12)
+
+
+def _data_privilege(hart: Hart) -> int:
+    status = hart.read_csr("mstatus")
+    lent = hart.priv == 3 and status & MSTATUS.MPRV
+    return status >> 11 & 3 if lent else hart.priv
+
+
+def walk(scheme: Scheme, memory: Memory, address: int) -> Iterator[Entry]:
+    """The entries that lead to *address*, down to a leaf, an invalid one, or a hole."""
+    inside = scheme.canonical(address)
+    table = scheme.root
+    for level in reversed(range(scheme.levels if inside is not None else 0)):
+        assert inside is not None
+        index = inside >> scheme.shift(level) & (1 << scheme.bits) - 1
+        at = table + index * scheme.size
+        try:
+            value = int.from_bytes(memory.read(at, scheme.size), "little")
+        except MemoryHole:
+            return
+        entry = Entry(level, at, value)
+        yield entry
+        if entry.leaf or not entry.valid:
+            return
+        table = entry.target
 
 
 def physical(hart: Hart, memory: Memory, address: int) -> int | None:
     """The physical address of *address* for the loads of *hart*, None where nothing is mapped."""
-    status, satp = hart.read_csr("mstatus"), hart.read_csr("satp") if hart.has("S") else 0
-    lent = hart.priv == 3 and status & MSTATUS.MPRV
-    privilege = status >> 11 & 3 if lent else hart.priv
-    wide = hart.xlen == 64
-    mode = satp >> (60 if wide else 31)
-    if privilege == 3 or not mode:
+    scheme = scheme_of(hart)
+    if scheme is None or _data_privilege(hart) == 3:
         return address
-    bits, size = (9, 8) if wide else (10, 4)
-    levels = (3 if mode == SV39 else 4) if wide else 2
-    reach = levels * bits + PAGE_SHIFT
-    if wide and (address + (1 << reach - 1)) & (1 << 64) - 1 >= 1 << reach:
-        return None  # the upper bits are not copies of the highest one
-    table = (satp & ((1 << 44) - 1 if wide else (1 << 22) - 1)) << PAGE_SHIFT
-    for level in reversed(range(levels)):
-        shift = level * bits + PAGE_SHIFT
-        at = table + (address >> shift & (1 << bits) - 1) * size
-        try:
-            entry = int.from_bytes(memory.read(at, size), "little")
-        except MemoryHole:
-            return None
-        if not entry & _V:
-            return None
-        table = (entry & (1 << 54) - 1) >> 10 << PAGE_SHIFT
-        if entry & _LEAF:
-            return table | address & (1 << shift) - 1
+    for entry in walk(scheme, memory, address):
+        if entry.valid and entry.leaf:
+            return entry.target | address & (1 << scheme.shift(entry.level)) - 1
     return None
+
+
+def mappings(scheme: Scheme, memory: Memory) -> Iterator[Mapping]:
+    """All that the page tables map, by rising address of the unsigned kind; `TooManyTables`.
+
+    Leaves of one size and the same flags that follow each other, here and in memory, are one.
+    """
+    last: Mapping | None = None
+    for address, entry in _leaves(scheme, memory):
+        page, flags = 1 << scheme.shift(entry.level), entry.value & FLAGS
+        if last is not None:
+            goes_on = last.address + last.size == address
+            goes_on = goes_on and last.physical + last.size == entry.target
+            if goes_on and (last.page, last.flags) == (page, flags):
+                last = last._replace(size=last.size + page)
+                continue
+            yield last
+        last = Mapping(address, entry.target, page, page, flags)
+    if last is not None:
+        yield last
+
+
+def _leaves(scheme: Scheme, memory: Memory) -> Iterator[tuple[int, Entry]]:
+    """(address, leaf) of all tables. They may lead to each other in loops."""
+    size, tables = scheme.size, 0
+    waiting = [(0, Entry(scheme.levels, 0, scheme.root >> 2 | _V))]
+    while waiting:
+        base, entry = waiting.pop()
+        if entry.leaf:
+            yield base, entry
+            continue
+        tables += 1
+        if tables > TABLES_LIMIT:
+            raise TooManyTables(f"more than {TABLES_LIMIT} page tables")
+        try:
+            data = memory.read(entry.target, PAGE)
+        except MemoryHole:
+            continue
+        level = entry.level - 1
+        found = []
+        for index, (value,) in enumerate(struct.iter_unpack("<Q" if size == 8 else "<I", data)):
+            if value & _V and (level or value & _LEAF):
+                address = base | index << scheme.shift(level)
+                if entry.level == scheme.levels and size == 8 and index >> scheme.bits - 1:
+                    address |= -1 << scheme.shift(scheme.levels) & (1 << 64) - 1
+                found.append((address, Entry(level, entry.target + index * size, value)))
+        waiting += reversed(found)
 
 
 class TranslatedMemory:

@@ -281,6 +281,8 @@ class Target(Protocol):
         """
         ...
 
-    def info(self, topic: str) -> str:
-        """Text for ``monitor info TOPIC``; KeyError for an unknown topic."""
+    def info(self, hart: int, topic: str) -> str:
+        """Text for ``monitor info TOPIC``; KeyError for an unknown topic.
+
+        Some topics are about one *hart*, and some have an argument: ValueError for a bad one."""
         ...

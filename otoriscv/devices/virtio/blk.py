@@ -27,6 +27,12 @@ class VirtioBlk(VirtioDevice):
     name = "virtio-blk"
     number = 2
     queue_sizes: ClassVar = (_QUEUE,)
+    feature_names: ClassVar = {
+        _SEG_MAX: "SEG_MAX",
+        _RO: "RO",
+        _BLK_SIZE: "BLK_SIZE",
+        _FLUSH: "FLUSH",
+    }
 
     def __init__(self, disk: Disk, serial: str) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from otoriscv.devices.state import Stateful
@@ -22,6 +22,7 @@ class VirtioDevice(Stateful):
     number: ClassVar[int]  # virtio 1.2, section 5
     queue_sizes: ClassVar[Sequence[int]]
     features: int = 0
+    feature_names: ClassVar[Mapping[int, str]] = {}  # of single bits, for people
 
     def __init__(self) -> None:
         #: Set by the transport: look at all queues.

@@ -6,7 +6,7 @@ ends, so guests see the same at every speed of the host.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from otoriscv.core.bus import Access
@@ -22,6 +22,15 @@ _VENDOR: Final = int.from_bytes(b"OTO\0", "little")
 _VERSION_1: Final = 1 << 32
 _INDIRECT_DESC: Final = 1 << 28
 _ACKNOWLEDGE, _DRIVER, _DRIVER_OK, _FEATURES_OK, _NEEDS_RESET, _FAILED = 1, 2, 4, 8, 64, 128
+_STATUS_NAMES: Final = {
+    _ACKNOWLEDGE: "ACKNOWLEDGE",
+    _DRIVER: "DRIVER",
+    _FEATURES_OK: "FEATURES_OK",
+    _DRIVER_OK: "DRIVER_OK",
+    _NEEDS_RESET: "DEVICE_NEEDS_RESET",
+    _FAILED: "FAILED",
+}
+_FEATURE_NAMES: Final = {_INDIRECT_DESC: "INDIRECT_DESC", _VERSION_1: "VERSION_1"}
 _KNOWN: Final = _ACKNOWLEDGE | _DRIVER | _DRIVER_OK | _FEATURES_OK | _FAILED
 _USED, _CONFIG_CHANGED = 1, 2
 _CONFIG: Final = 0x100
@@ -51,6 +60,29 @@ class VirtioMmio(Stateful):
         self._generation = 0
         device.kick = self._kick
         self.reset()
+
+    # -- for people
+
+    @property
+    def status(self) -> list[str]:
+        """The names of the status bits that are set (virtio 1.2, section 2.1)."""
+        return [name for bit, name in _STATUS_NAMES.items() if self._status & bit]
+
+    @property
+    def features(self) -> dict[str, bool]:
+        """The features offered, and whether the driver chose each."""
+        names = {**self.virtio_device.feature_names, **_FEATURE_NAMES}
+        chosen = self._driver_features if self._status & _FEATURES_OK else 0
+        return {
+            names[1 << bit]: bool(chosen >> bit & 1)
+            for bit in range(self._features.bit_length())
+            if self._features >> bit & 1
+        }
+
+    @property
+    def queues(self) -> Sequence[Queue]:
+        """Its virtqueues."""
+        return self._queues
 
     # -- state
 

@@ -28,6 +28,7 @@ class VirtioNet(VirtioDevice):
     number = 1
     queue_sizes: ClassVar = (256, 256)
     features = _MAC | _STATUS
+    feature_names: ClassVar = {_MAC: "MAC", _STATUS: "STATUS"}
     STATE = ("_waiting", "dropped")
 
     def __init__(self, mac: bytes, send: Callable[[bytes], None]) -> None:

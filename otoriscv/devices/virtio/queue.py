@@ -139,6 +139,11 @@ class Queue(Stateful):
         """A count of the buffers given back, modulo 65536."""
         return self._used
 
+    @property
+    def taken(self) -> int:
+        """A count of the buffers taken, modulo 65536."""
+        return self._seen
+
     def pop(self) -> Chain | None:
         """The next chain that the driver made available."""
         waiting = self._half(self.driver + 2) - self._seen & _WRAP

@@ -114,15 +114,17 @@ def _with_file(work: Callable[[str], None], name: str, words: list[str]) -> str 
     return None
 
 
-@monitor("info TOPIC")
+@monitor("info TOPIC [ADDRESS]")
 def _info(session: Session, words: list[str]) -> str:
     """Show the state of a part of the machine."""
     topic = " ".join(words)
     try:
-        return session.target.info(topic)
+        return session.target.info(session.hart, topic)
     except KeyError as error:
         known = f" ({error.args[0]})" if error.args and error.args[0] != topic else ""
         return f"There is nothing to show about {topic!r}{known}."
+    except ValueError as error:
+        return f"Not understood: {error}."
 
 
 @monitor("log on [KIND,...]|off")
