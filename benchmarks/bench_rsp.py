@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -29,7 +29,7 @@ from otoriscv.tools import find_cc, find_qemu  # noqa: E402
 Result = dict[str, Any]
 
 START_SECONDS = 30.0
-MARCH = {32: ("rv32ima", "ilp32"), 64: ("rv64ima", "lp64")}
+MARCH = {32: ("rv32imac", "ilp32"), 64: ("rv64imac", "lp64")}
 
 # What is compared: path into rspbench's JSON, title, and whether more is better.
 ROWS: tuple[tuple[str, str, bool], ...] = (
@@ -66,6 +66,13 @@ ROWS: tuple[tuple[str, str, bool], ...] = (
 )
 
 
+class Stub(NamedTuple):
+    """A stub that listens."""
+
+    port: int
+    pid: int
+
+
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -81,10 +88,10 @@ def main() -> int:
         for xlen in (int(word) for word in options.xlen.split(",")):
             elf = build(xlen, Path(directory))
             results = {}
-            with qemu(xlen, elf) as port:
-                results["qemu"] = measure(port, elf, options)
-            with otoriscv(elf, options.engine, Path(directory)) as port:
-                results["otoriscv"] = measure(port, elf, options)
+            with qemu(xlen, elf) as stub:
+                results["qemu"] = measure(stub.port, elf, options)
+            with otoriscv(elf, options.engine, Path(directory)) as stub:
+                results["otoriscv"] = measure(stub.port, elf, options)
             everything[f"rv{xlen}"] = results
             print(f"rv{xlen}\n{table(results)}\n", flush=True)
     if options.json is not None:
@@ -92,24 +99,26 @@ def main() -> int:
     return int(any("error" in result for pair in everything.values() for result in pair.values()))
 
 
-def build(xlen: int, directory: Path) -> Path:
-    """Compile the guest."""
+def build(xlen: int, directory: Path, source: str = "bench.S") -> Path:
+    """Compile a guest of benchmarks/rsp."""
     compiler = find_cc()
     if not compiler.usable:
         raise SystemExit(f"no RISC-V compiler: {compiler.reason}")
-    elf = directory / f"bench{xlen}.elf"
+    elf = directory / f"{Path(source).stem}{xlen}.elf"
     march, mabi = MARCH[xlen]
     sources = HERE / "rsp"
     command = [
         *compiler.command, f"-march={march}", f"-mabi={mabi}", "-nostdlib",
-        "-T", str(sources / "link.ld"), str(sources / "bench.S"), "-o", str(elf),
+        "-T", str(sources / "link.ld"), str(sources / source), "-o", str(elf),
     ]  # fmt: skip
-    subprocess.run(command, check=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{source} for rv{xlen}: {done.stderr.strip()}")
     return elf
 
 
 @contextmanager
-def qemu(xlen: int, elf: Path) -> Iterator[int]:
+def qemu(xlen: int, elf: Path) -> Iterator[Stub]:
     """QEMU, halted and listening."""
     tool = find_qemu(xlen)
     if not tool.usable:
@@ -122,11 +131,11 @@ def qemu(xlen: int, elf: Path) -> Iterator[int]:
     ]  # fmt: skip
     with running(command) as process:
         wait_for(lambda: listens(port), process)
-        yield port
+        yield Stub(port, process.pid)
 
 
 @contextmanager
-def otoriscv(elf: Path, engine: str, directory: Path) -> Iterator[int]:
+def otoriscv(elf: Path, engine: str, directory: Path) -> Iterator[Stub]:
     """``otoriscv serve`` on a port of its choice."""
     port_file = directory / "port"
     port_file.unlink(missing_ok=True)
@@ -134,16 +143,16 @@ def otoriscv(elf: Path, engine: str, directory: Path) -> Iterator[int]:
         sys.executable, "-m", "otoriscv", "serve", str(elf), "--engine", engine,
         "--port", "0", "--port-file", str(port_file), "--serial", "null",
     ]  # fmt: skip
-    with running(command) as process:
+    with running(command, stderr=subprocess.DEVNULL) as process:
         wait_for(lambda: port_file.is_file() and bool(port_file.read_text().strip()), process)
-        yield int(port_file.read_text())
+        yield Stub(int(port_file.read_text()), process.pid)
 
 
 @contextmanager
-def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], stderr: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with the block."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr, env=environment)
     try:
         yield process
     finally:
@@ -177,7 +186,7 @@ def listens(port: int) -> bool:
 
 
 def measure(port: int, elf: Path, options: argparse.Namespace) -> Result:
-    """One run of rspbench."""
+    """One run of rspbench with the *options* secs, iters and only."""
     command = [
         sys.executable, str(HERE / "rspbench.py"), f"127.0.0.1:{port}", "--elf", str(elf),
         "--secs", str(options.secs), "--iters", str(options.iters), "--only", options.only,

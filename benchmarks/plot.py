@@ -23,14 +23,19 @@ class Bar(Protocol):
     kernel: str
     variant: str
     runner: str
-    ratios: list[float]
+
+    @property
+    def ratios(self) -> Sequence[float]:
+        """Round by round."""
 
 
-def draw(rows: Sequence[Bar], runners: Sequence[str], base: str, folder: Path) -> Path:
+def draw(
+    rows: Sequence[Bar], runners: Sequence[str], base: str, folder: Path, name: str = "plot"
+) -> Path:
     """Draw the plot, with matplotlib where it is installed; the file."""
-    if _matplotlib(rows, runners, base, folder / "plot.png"):
-        return folder / "plot.png"
-    file = folder / "plot.svg"
+    if _matplotlib(rows, runners, base, folder / f"{name}.png"):
+        return folder / f"{name}.png"
+    file = folder / f"{name}.svg"
     file.write_text(svg(rows, runners, base) + "\n")
     return file
 

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
+from benchmarks import debug
 from benchmarks.plot import draw
 from benchmarks.programs import NATIVE, build_native_kernel, find_program
 from benchmarks.suite import EMPTY, KERNELS, VARIANTS, BuildError, Kernel, build
@@ -281,6 +282,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--scale", type=float, default=1.0, help="multiplies the work (1: seconds under QEMU)")
     add("--native", action="store_true", help="also build for this host with gcc -O2, and run it")
     add("--no-qemu", action="store_true", help="leave QEMU out; ratios are to the first engine")
+    add("--debugging", action="store_true", help="measure what debugging costs, instead")
     add("--timeout", type=float, default=600, metavar="SEC", help="for one run")
     add("--build", type=Path, default=ROOT / "benchmarks" / "build", metavar="FOLDER")
     add("--output", type=Path, default=ROOT / "benchmarks" / "results", metavar="FOLDER")
@@ -303,6 +305,8 @@ def run(args: argparse.Namespace) -> int:
     rows: list[Row] = []
     try:
         check(args)
+        if args.debugging:
+            return debug.run(args)
         qemu = not args.no_qemu and all(find_qemu(VARIANTS[v][0]).usable for v in args.variants)
         if not qemu and not args.no_qemu:
             print("QEMU is not installed: ratios are to the first engine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import suite
+from benchmarks.debug import table as debug_table
+from benchmarks.debug_rows import CONDITION, RATES, SLOWDOWNS, START, Measured
 from benchmarks.plot import svg
 from benchmarks.run import Row, geometric_mean, run_engine, run_qemu, table
 from otoriscv.cli.main import main
@@ -106,6 +109,33 @@ def test_otoriscv_bench_says_what_is_wrong(
         assert said in err and err.count("\n") == 1
     assert main(["bench", str(tmp_path), "--no-qemu", "--build", str(tmp_path / "b")]) == 1
     assert "neither CoreMark" in capfd.readouterr().err
+
+
+def test_the_table_of_what_debugging_costs() -> None:
+    rows = [
+        Measured(name, "rv32imac", runner, values)
+        for name, runner, values in (
+            ("break", "otoriscv", [1.0, 1.01, 9.0]),
+            ("break", "qemu", [40.0, 41.0, 42.0]),
+            ("x", "otoriscv", [80.0, 90.0, 95.0]),
+        )
+    ]
+    text = debug_table(rows)
+    assert "| never-hit breakpoint in the hot page | ≤ 1.02x | 1.01 (1-9) | 41 (40-42) |  |" in text
+    assert "| memory read x, MB/s | ≥ 100 | 90 (80-95) | - | missed |" in text
+
+
+@pytest.mark.slow
+@needs_cc
+def test_what_debugging_costs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Every row is there, and guest speed, told by CPU time, is as it should be by far."""
+    words = ["bench", "--debugging", "--variants", "rv64imac", "--rounds", "1", "--no-qemu"]
+    assert main([*words, "--output", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "debug.json").read_text())
+    values = {row["kernel"]: row["values"][0] for row in rows}
+    assert values.keys() == {r.name for r in (*SLOWDOWNS, *RATES, CONDITION, START)}
+    assert all(values[row.name] < 1.5 * row.limit for row in SLOWDOWNS)
+    assert values["condition"] > CONDITION.limit
 
 
 #: Enough of Dhrystone's shape to be built by its rules: K&R, two files, scanf and time.
