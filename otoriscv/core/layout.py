@@ -42,6 +42,7 @@ RANGE_ROM: Final = 1
 
 MAX_BREAKPOINTS: Final = 32768
 MAX_WATCHPOINTS: Final = 4096
+WATCH_FILTER: Final = 64  # slots of the filter of watched lines
 WATCH_WORDS: Final = 3  # address, length, kinds (1 read, 2 write)
 UART_RING: Final = 0x1_0000  # bytes of the console output ring
 
@@ -51,6 +52,9 @@ MAX_REGION_ENTRIES: Final = 8192
 SAMPLES: Final = 1024  # of the pc
 SAMPLE_WORDS: Final = 2  # pc; arena offset of its instruction, with bit 0 set for translated code
 TARGETS: Final = 256
+
+#: Routines of the compiled interpreter that other native code calls, through ``<name>_fn``.
+LIBRARY_ROUTINES: Final = ("watched", "csr_read")
 
 SINK: Final = 32  # x[SINK]: where run-time writes to x0 go
 
@@ -208,10 +212,12 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "nregions",
     "watch_low",  # one range that covers every watchpoint: its start and length
     "watch_span",
+    ("watch_lines", WATCH_FILTER),  # a bit for each line with a watched byte, by bits 17:6
     "region_steps",  # instructions retired in compiled regions
     ("scratch", 16),  # a page-crossing instruction is decoded here
     ("host_time", 2),  # struct timespec for the native clock
     "host_clock_fn",
+    *(f"{name}_fn" for name in LIBRARY_ROUTINES),  # host addresses
     ("ranges", MAX_RANGES * RANGE_WORDS),
 )
 MACHINE["watchpoints"] = 0x1000

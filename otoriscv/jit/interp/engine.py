@@ -55,6 +55,8 @@ class InterpEngine:
         self._base = platform.arena.address
         clock = ctypes.CDLL(None).clock_gettime
         platform.m[MACHINE["host_clock_fn"]] = ctypes.cast(clock, ctypes.c_void_p).value or 0
+        for name, address in self._library.routines.items():
+            platform.m[MACHINE[f"{name}_fn"]] = address
         self._prepared: set[int] = set()
         self._slots: Slots | None = None
         self._conditions: Conditions | None = None

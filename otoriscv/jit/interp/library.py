@@ -15,6 +15,7 @@ from pathlib import Path
 from otoriscv.core.architecture import TABLE
 from otoriscv.core.isa.sem import Sem
 from otoriscv.core.isa.table import Row
+from otoriscv.core.layout import LIBRARY_ROUTINES
 from otoriscv.core.policy import CallPolicy
 from otoriscv.core.uop import text
 from otoriscv.jit.cache import DiskCache
@@ -34,6 +35,10 @@ class Library:
         addresses = [self._memory.address + blob.symbols[n] for n in names]
         exact = self._memory.address + blob.symbols["exact"]
         self.addresses = addresses  #: of the handlers, by number
+        #: Of the routines that other native code calls.
+        self.routines = {
+            name: self._memory.address + blob.symbols[name] for name in LIBRARY_ROUTINES
+        }
         self.exact = exact  #: of the handler that tests the budget first
         self._tables = (ctypes.c_uint64 * (2 * len(names)))(*addresses, *[exact] * len(names))
         self.table = ctypes.addressof(self._tables)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from otoriscv.core.layout import (
     HART,
+    LINE_SHIFT,
     MACHINE,
     PAGE,
     SAMPLE_WORDS,
@@ -23,6 +24,7 @@ from otoriscv.core.layout import (
     TARGETS,
     TLB_ENTRIES,
     TLB_X,
+    WATCH_FILTER,
     entry_offset,
     hart_offset,
     tlb_slot,
@@ -161,10 +163,21 @@ class LlvmEngine(InterpEngine):
             low = min(m[r] for r in rows)
             m[MACHINE["watch_low"]] = low
             m[MACHINE["watch_span"]] = max(m[r] + m[r + 1] for r in rows) - low
+            self._filter_lines([(m[r], m[r + 1]) for r in rows])
         if bool(count) != self._watching:
             self._watching = bool(count)
             self._refused.clear()
             self._sort(lambda region: not region.translated, "watchpoint")
+
+    def _filter_lines(self, watched: list[tuple[int, int]]) -> None:
+        """Note in which lines something is watched: (address, length)."""
+        lines, size = 0, WATCH_FILTER * 64
+        for address, length in watched:
+            first = address >> LINE_SHIFT
+            for line in range(first, min((address + length - 1 >> LINE_SHIFT) + 1, first + size)):
+                lines |= 1 << line % size
+        for n in range(WATCH_FILTER):
+            self._m[MACHINE["watch_lines"] + n] = lines >> 64 * n & (1 << 64) - 1
 
     def regions(self) -> list[CompiledRegion]:
         """The regions that are entered now."""

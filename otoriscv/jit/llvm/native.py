@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 from typing import Final
 
-from otoriscv.core.layout import HART, TLB_X, tlb_slot
+from otoriscv.core.layout import HART, MACHINE, TLB_X, tlb_slot
+from otoriscv.core.uop import Value
 from otoriscv.jit.llvm.ir import Function
 
 __all__ = ["ATTRIBUTES", "CC", "LONGEST", "PARAMS", "NativeFunction"]
@@ -68,6 +69,12 @@ class NativeFunction(Function):
         exact = self.get_pointer("exact_table")
         short = self.new(f"icmp ult i64 {n}, {LONGEST}")
         return self.new(f"select i1 {short}, ptr {exact}, ptr {normal}")
+
+    def call_library(self, node: Value) -> str:
+        """Call one of `LIBRARY_ROUTINES`, for an ``_op_call`` outside the library's module."""
+        args = "".join(f", {self.typed(a)}" for a in node.args[1:])
+        code = self.new(f"load ptr, ptr {self.field('%A', MACHINE[f'{node.args[0]}_fn'])}")
+        return self.new(f"call i64 {code}(ptr %S, ptr %A{args})")
 
     def execute_tlb(self, pc: str) -> tuple[str, str]:
         """(pointer to the execute TLB's entry for *pc*, its page)."""

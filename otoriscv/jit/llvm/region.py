@@ -25,7 +25,9 @@ from otoriscv.core.layout import (
     PAGE_ENTRIES,
     PAGE_SHIFT,
     TARGETS,
+    WATCH_FILTER,
 )
+from otoriscv.core.slow import READS, WRITES
 from otoriscv.core.uop import Builder, Value, prune_marked
 from otoriscv.jit.llvm.ir import DECLARATIONS
 from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
@@ -53,14 +55,14 @@ class FlatPolicy:
         self._watching = watching
 
     def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
-        self._watch(m, address, bits)
+        self._watch(m, address, bits, READS | WRITES if kind == "w" else READS)
         offset = self._offset(m, address, bits)
         if kind == "w":  # an AMO: its store must not find the line flagged
             self._line(m, offset)
         return m.aload(offset + self._w.offset, bits)
 
     def store(self, m: Builder, address: Value, value: Value) -> None:
-        self._watch(m, address, value.width)
+        self._watch(m, address, value.width, WRITES)
         offset = self._offset(m, address, value.width)
         self._line(m, offset)
         m.astore(offset + self._w.offset, value)
@@ -82,11 +84,17 @@ class FlatPolicy:
         first = LINES + (self._w.offset >> LINE_SHIFT)
         m.emit("bail_if", 0, m.aload((offset >> LINE_SHIFT) + first, 8).ne(0))
 
-    def _watch(self, m: Builder, address: Value, bits: int) -> None:
-        """Leave for the exact check when the access may touch the watched range."""
+    def _watch(self, m: Builder, address: Value, bits: int, kinds: int) -> None:
+        """Leave before an access that a watchpoint sees. Only in the range of them all, and there
+        only in lines with one, all are looked through; what is not aligned leaves anyway."""
         if self._watching:
-            inside = address.zext(64) - (m.get_m("watch_low") - (bits // 8 - 1))
-            m.emit("bail_if", 0, inside.ltu(m.get_m("watch_span") + (bits // 8 - 1)))
+            address = address.zext(64)
+            inside = address - (m.get_m("watch_low") - (bits // 8 - 1))
+            with m.if_(inside.ltu(m.get_m("watch_span") + (bits // 8 - 1))):
+                line = address >> LINE_SHIFT
+                lines = m.get_m("watch_lines", (line >> 6) & (WATCH_FILTER - 1))
+                with m.if_(((lines >> (line & 63)) & 1).ne(0)):
+                    m.emit("bail_if", 0, m.call("watched", address, bits // 8, kinds).ne(0))
 
 
 class _RegionFunction(NativeFunction):
@@ -227,6 +235,9 @@ class _RegionFunction(NativeFunction):
 
     def _op_bail_if(self, node: Value) -> None:
         self._bail(self.ref(node.args[0]))
+
+    def _op_call(self, node: Value) -> str:
+        return self.call_library(node)
 
     def _op_trap_if(self, node: Value) -> None:
         self._bail(self.ref(node.args[0]))
