@@ -25,6 +25,7 @@ __all__ = [
     "find_gdb",
     "find_picolibc",
     "find_qemu",
+    "find_qemu_user",
     "hint",
     "package_manager",
 ]
@@ -69,6 +70,12 @@ PACKAGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "dnf": ("qemu-system-riscv",),
         "pacman": ("qemu-system-riscv",),
         "brew": ("qemu",),
+    },
+    "qemu-user": {
+        "apt-get": ("qemu-user",),
+        "dnf": ("qemu-user",),
+        "pacman": ("qemu-user",),
+        "brew": (),
     },
     "dtc": {
         "apt-get": ("device-tree-compiler",),
@@ -198,12 +205,17 @@ def find_qemu(xlen: int = 64) -> Tool:
     return _find_plain("qemu", f"qemu-system-riscv{xlen}", "the reference of tests and benchmarks")
 
 
+def find_qemu_user() -> Tool:
+    """The emulator of aarch64 Linux programs."""
+    return _find_plain("qemu-user", "qemu-aarch64", "runs the code for aarch64 hosts in the tests")
+
+
 def find_dtc() -> Tool:
     """The device tree compiler."""
     return _find_plain("dtc", "dtc", "checks device trees in the tests")
 
 
-TOOLS = (find_cc, find_picolibc, find_gdb, find_qemu, find_dtc)
+TOOLS = (find_cc, find_picolibc, find_gdb, find_qemu, find_qemu_user, find_dtc)
 
 
 def package_manager() -> str:

@@ -22,7 +22,7 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS = {
     "demo": ("cc", "picolibc", "gdb"),
-    "test": ("cc", "picolibc", "gdb", "qemu", "dtc"),
+    "test": ("cc", "picolibc", "gdb", "qemu", "qemu-user", "dtc"),
 }
 EXTRAS = {"demo": "", "test": "[test]"}
 # Wheels of pyproject.toml's dependencies, measured on Linux x86-64 with Python 3.11.
