@@ -33,6 +33,7 @@ __all__ = [
     "ENGINES",
     "EVERY",
     "HOT",
+    "NATIVE_STEPS",
     "RAM",
     "STEP",
     "EngineBox",
@@ -44,6 +45,8 @@ __all__ = [
 STEP: Final = "step"
 #: The llvm engine compiling at once what was seen twice: most of a short program runs in regions.
 HOT: Final = "llvm at once"
+#: Native engines whose runs are made of their own single steps.
+NATIVE_STEPS: Final = ("interp step by step", "llvm step by step")
 ENGINES: Final = tuple(KNOWN)
 EVERY: Final = (*ENGINES, STEP)
 
@@ -125,6 +128,7 @@ class EngineBox:
 
     def _create(self, engine: str) -> Engine:
         if engine != HOT:
+            engine = engine.removesuffix(" step by step")
             return create(engine, self, lambda: self.stepper)
         from otoriscv.jit.interp.library import library
         from otoriscv.jit.llvm.engine import LlvmEngine
@@ -229,10 +233,12 @@ class EngineBox:
             self._settle()
 
     def _some(self) -> int:
-        if self.engine != STEP:
+        if self.engine != STEP and self.engine not in NATIVE_STEPS:
             return self.main_engine.run(self.hart)
         if self.m[MACHINE["stop"]]:
             return Exit.STOP
+        if self.engine in NATIVE_STEPS:
+            return self.main_engine.step(self.hart)
         if self.hart.pc in self.breakpoints:
             return Exit.BREAKPOINT
         return self.stepper.step(self.hart)

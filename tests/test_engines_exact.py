@@ -20,6 +20,7 @@ from tests.engine_box import (
     ENGINES,
     EVERY,
     HOT,
+    NATIVE_STEPS,
     RAM,
     STEP,
     EngineBox,
@@ -55,7 +56,7 @@ def trace(xlen: int, seed: int, steps: int) -> list[tuple[int, ...]]:
     return out
 
 
-@pytest.mark.parametrize("engine", (*ENGINES, HOT))
+@pytest.mark.parametrize("engine", (*ENGINES, HOT, *NATIVE_STEPS))
 @BOTH
 @pytest.mark.parametrize("largest", [1, 3, 60, 1000])
 def test_run_does_exactly_n_steps(engine: str, xlen: int, largest: int) -> None:
@@ -70,6 +71,42 @@ def test_run_does_exactly_n_steps(engine: str, xlen: int, largest: int) -> None:
             assert box.run(n) == Exit.SLICE
             assert box.steps == before + n
             assert box.brief() == expected[box.steps], f"program {seed}, {n} steps from {before}"
+
+
+@pytest.mark.parametrize("engine", NATIVE_STEPS)
+@BOTH
+def test_steps_pass_breakpoints(engine: str, xlen: int) -> None:
+    """A step ignores the breakpoint at its pc, and leaves it as it was."""
+    expected = trace(xlen, 0, 1500)
+    box = fresh(engine, xlen)
+    load_random(box, 0)
+    points = {e[0] for e in expected}
+    for pc in points:
+        box.breakpoints.add(pc)
+    for n in range(1, 400):
+        assert box.run(1) == Exit.SLICE
+        assert box.brief() == expected[n]
+    box.m[MACHINE["slice_end"]] = box.steps + 10
+    assert box.main_engine.run(box.hart) == Exit.BREAKPOINT
+    assert box.brief() == expected[399]
+
+
+@FAST
+@BOTH
+def test_a_breakpoint_is_passed_once(engine: str, xlen: int) -> None:
+    """The slot `past` lets a run go on from a breakpoint, and no further than to the next."""
+    box = fresh(engine, xlen)
+    box.load("""
+    1:  addi a0, a0, 1
+        j 1b
+    """)
+    box.breakpoints.add(RAM)
+    for n in range(5):
+        box.m[MACHINE["slice_end"]] = box.steps + 100
+        assert box.main_engine.run(box.hart) == Exit.BREAKPOINT
+        box._settle()
+        assert (box.hart.pc, box.hart.x[10]) == (RAM, n)
+        box.m[MACHINE["past"]] = RAM | 1
 
 
 @FAST
@@ -159,7 +196,7 @@ def timer_program(box: EngineBox, period: int, *, vectored: bool) -> None:
 @pytest.mark.parametrize(("period", "vectored"), [(61, False), (150, True), (997, False)])
 def test_fast_timer(xlen: int, clint: str, period: int, vectored: bool) -> None:
     """The same trace under a fast timer, whoever implements the CLINT."""
-    boxes = [fresh(e, xlen, clint) for e in (*EVERY, HOT)]
+    boxes = [fresh(e, xlen, clint) for e in (*EVERY, HOT, *NATIVE_STEPS)]
     boxes.append(EngineBox(STEP, xlen, clint="native"))  # both CLINTs agree, too
     for box in boxes:
         timer_program(box, period, vectored=vectored)
@@ -173,7 +210,7 @@ def test_fast_timer(xlen: int, clint: str, period: int, vectored: bool) -> None:
             assert not (what := difference(first, box)), f"chunk {n}: {what}"
     expected = (first.steps - 200) // period
     assert abs(first.hart.x[27] - expected) <= 1
-    boxes = [b for b in boxes if b.engine != STEP]
+    boxes = [b for b in boxes if b.engine not in (STEP, *NATIVE_STEPS)]
     for box in boxes:
         assert box.run(30_000) == Exit.SLICE
     for box in boxes[1:]:

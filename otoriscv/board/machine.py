@@ -202,6 +202,8 @@ class Machine:
 
     def _running_budget(self) -> int:
         # Only the hart that runs has a budget.
+        if len(self.harts) == 1:
+            return self.harts[0].budget
         return sum(hart.budget for hart in self.harts)
 
     @property

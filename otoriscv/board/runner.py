@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from otoriscv.board.points import DEBUGGER, HOOKS, RANGE
@@ -52,6 +53,7 @@ _STOP: Final = MACHINE["stop"]
 _STEPS_END: Final = MACHINE["steps_end"]
 _SLICE_END: Final = MACHINE["slice_end"]
 _SKIP: Final = MACHINE["skip"]
+_PAST: Final = MACHINE["past"]
 _EBREAK_EXITS: Final = MACHINE["ebreak_exits"]
 
 
@@ -61,6 +63,13 @@ def _timers(q: memoryview) -> list[tuple[int, int]]:
     if q[_MENVCFG] & STCE:
         timers.append((q[_STIMECMP], _STIP))
     return timers
+
+
+class _Turn(Enum):
+    """What a turn of the run loop came to that did not stop it."""
+
+    DONE = auto()
+    IDLE = auto()  # every hart waits
 
 
 class Runner:
@@ -171,55 +180,88 @@ class Runner:
             if self.visits.wanted:
                 self.visits.receive()
             with machine.lock:
-                try:
-                    ended = self._ended(target, limit)
-                except (GuestExit, GuestReset) as ending:
-                    return self._stopped(self._guest_ended(self.current, ending))
-                if ended is not None:
-                    return ended
-                now = machine.instant
-                if machine.events.run_due(now):
-                    continue
-                if not virtual:
-                    machine.pump()
-                elif now >= self.next_tick:
-                    self.next_tick = (now // TICK + 1) * TICK
-                    machine.pump()
-                    continue
-                hart = self._pick(only)
-                if hart is not None:
-                    stop = self._slice_of(hart, goal, virtual)
-                    machine.flush()
-                    if stop is not None:
-                        return self._stopped(stop)
-                    continue
-            stop = self._idle(virtual, only)
-            if stop is not None:
-                return self._stopped(stop)
+                turn = self._turn(target, limit, goal, self._slice, only)
+            if isinstance(turn, Stop):
+                return turn
+            if turn is _Turn.IDLE:
+                stop = self._idle(virtual, only)
+                if stop is not None:
+                    return self._stopped(stop)
+
+    def run_briefly(self, only: Collection[int] | None) -> Stop | None:
+        """`run` for a fraction of a millisecond: what it stopped for, None when nothing yet.
+
+        It never sleeps, and to go on with `run` makes no difference to the guest.
+        """
+        machine, m = self._machine, self._m
+        self._start()
+        limit = machine.instruction_limit
+        with machine.lock:
+            end = m[_STEPS_END] + max(_SLICE_MIN, self._slice >> 4)
+            while (left := end - m[_STEPS_END]) > 0 and not self.visits.wanted:
+                turn = self._turn(None, limit, limit, left, only)
+                if isinstance(turn, Stop):
+                    return turn
+                if turn is _Turn.IDLE:
+                    break
+        return None
+
+    def _turn(
+        self,
+        target: int | None,
+        limit: int | None,
+        goal: int | None,
+        most: int,
+        only: Collection[int] | None,
+    ) -> Stop | _Turn:
+        """Whatever comes next: a reason to stop, an event, input, or a slice of a hart, of *most*
+        steps and until *goal* instructions are retired.
+        """
+        machine = self._machine
+        virtual = machine.clock.virtual
+        try:
+            ended = self._ended(target, limit)
+        except (GuestExit, GuestReset) as ending:
+            return self._stopped(self._guest_ended(self.current, ending))
+        if ended is not None:
+            return ended
+        now = machine.instant
+        if machine.events.run_due(now):
+            return _Turn.DONE
+        if not virtual:
+            machine.pump()
+        elif now >= self.next_tick:
+            self.next_tick = (now // TICK + 1) * TICK
+            machine.pump()
+            return _Turn.DONE
+        hart = self._pick(only)
+        if hart is None:
+            return _Turn.IDLE
+        stop = self._slice_of(hart, goal, most, virtual)
+        machine.flush()
+        return _Turn.DONE if stop is None else self._stopped(stop)
 
     def step(self, index: int) -> Stop | None:
         """One step of one hart; None when just that was done."""
         machine, m = self._machine, self._m
         self._start()
         self._switch(index)
-        q = self._qs[index]
-        if q[_WAITING] and not self._wakes(index) and machine.clock.virtual:
-            # As in a run, time goes on to what ends the wfi.
-            if all(self.asleep(i) for i in range(len(self._qs))):
-                due = self._next_event(None)
-                if due is not None:
-                    m[_SKIP] += max(0, due - machine.instant)
-                    machine.events.run_due(machine.instant)
-            self._wakes(index)
-        q[_WAITING] = 0
+        q, hart = self._qs[index], self._harts[index]
+        if q[_WAITING]:
+            self._end_wait(index)
         m[_SLICE_END] = m[_STEPS_END] + 1
         self._seen.pop(index, None)
-        hart = self._harts[index]
+        stop = None
         try:
-            code = self._advance(hart)
-            stop = self._exit(hart, self._step_one(hart) if code is None else code)
-            if stop is None and self._watched.get(index) == q[_PC]:  # a hook saw it, now do it
-                stop = self._exit(hart, self._step_one(hart))
+            if machine.tracer is None and index not in self._watched and index not in self._hooked:
+                code = self._plain_step(hart, q)
+            else:
+                advanced = self._advance(hart)
+                code = self._step_one(hart) if advanced is None else advanced
+            if code != Exit.SLICE:
+                stop = self._exit(hart, code)
+                if stop is None and self._watched.get(index) == q[_PC]:  # a hook saw it, now do it
+                    stop = self._exit(hart, self._step_one(hart))
         except (GuestExit, GuestReset) as ending:
             stop = self._guest_ended(index, ending)
         finally:
@@ -235,6 +277,30 @@ class Runner:
             stop = machine.take_ending()
         self._note(index, stop)
         return stop
+
+    def _end_wait(self, index: int) -> None:
+        """A step ends a wfi; as in a run, time goes on to what would end it."""
+        machine, m = self._machine, self._m
+        if not self._wakes(index) and machine.clock.virtual:
+            if all(self.asleep(i) for i in range(len(self._qs))):
+                due = self._next_event(None)
+                if due is not None:
+                    m[_SKIP] += max(0, due - machine.instant)
+                    machine.events.run_due(machine.instant)
+            self._wakes(index)
+        self._qs[index][_WAITING] = 0
+
+    def _plain_step(self, hart: Hart, q: memoryview) -> int:
+        """One step of a hart that nothing was reported for, by the machine's own engine."""
+        machine = self._machine
+        if machine.breakpoints.owners(q[_PC]) & HOOKS:
+            code = self._advance(hart)
+            return self._step_one(hart) if code is None else code
+        before = q[_RETIRED_END] - q[_BUDGET]
+        try:
+            return machine.engine.step(hart)
+        finally:
+            self.by_engine += q[_RETIRED_END] - q[_BUDGET] - before & _NEVER
 
     def _ended(self, target: int | None, limit: int | None) -> Stop | None:
         """A reason not to go on at all."""
@@ -279,14 +345,15 @@ class Runner:
         index = self.current if hart is None else hart
         return Stop(reason, index, self._qs[index][_PC], **more)  # type: ignore[arg-type]  # Stop's own fields
 
-    def _slice_of(self, hart: Hart, goal: int | None, virtual: bool) -> Stop | None:
+    def _slice_of(self, hart: Hart, goal: int | None, most: int, virtual: bool) -> Stop | None:
         """Run one slice of *hart*, not stopping at what stopped it before."""
         machine, m = self._machine, self._m
         pc = hart.q[_PC]
         past = pc in (self._seen.pop(hart.index, None), self._hooked.get(hart.index))
         past = past and pc in machine.breakpoints
+        apart = past and (machine.breakpoints.owners(pc) & HOOKS or machine.conditions_at(pc))
         first: int = m[_STEPS_END]
-        end = first + self._slice
+        end = first + most
         if virtual:
             skip = m[_SKIP]
             end = min(end, self.next_tick - skip)
@@ -300,13 +367,14 @@ class Runner:
         end = max(end, first + 1)
         m[_SLICE_END] = end
         try:
-            if past or hart.index in self._watched or machine.tracer is not None:
+            if apart or hart.index in self._watched or machine.tracer is not None:
                 advanced = self._advance(hart)
                 if advanced is None:
                     return None
                 code = advanced
             else:
                 self._hooked.pop(hart.index, None)
+                m[_PAST] = pc | 1 if past else 0
                 began = time.perf_counter()
                 before = hart.retired
                 try:
@@ -322,6 +390,7 @@ class Runner:
         except (GuestExit, GuestReset) as ending:
             return self._guest_ended(hart.index, ending)
         finally:
+            m[_PAST] = 0
             self.settle()
 
     def _adapt(self, steps: int, seconds: float) -> None:

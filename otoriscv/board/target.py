@@ -108,7 +108,9 @@ class BoardTarget:
         self._ended = ended
         self._on_kill = on_kill
         self._on_reset = on_reset
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)  # the machine has stopped
+        self._resumed = threading.Condition(lock)  # the loop has something to do
         self._actions: Actions | None = None
         self._running = False
         self._failure: BaseException | None = None
@@ -278,12 +280,16 @@ class BoardTarget:
                 self.machine.runner.unsee(self._last.hart)
             self.machine.runner.quiet = False
             self._failure = None
-            self._actions = dict(actions)
             self._running = True
+        stepping = any(action is not Action.CONTINUE for action in actions.values())
+        if not stepping and self._stops_soon(actions):
+            return
+        with self._changed:
+            self._actions = dict(actions)
             if not self._looping and not self._closing:
                 self._looping = True
                 threading.Thread(target=self.serve_loop, name="machine", daemon=True).start()
-            self._changed.notify_all()
+            self._resumed.notify_all()
 
     def step(self, hart: int) -> StopEvent:
         if self.settings.step_irq:
@@ -312,8 +318,10 @@ class BoardTarget:
                 self.machine.request_stop()
 
     def wait(self, timeout: float | None) -> StopEvent | None:
+        if self._running and timeout == 0:
+            return None
         with self._changed:
-            if not self._changed.wait_for(lambda: not self._running, timeout):
+            if self._running and not self._changed.wait_for(lambda: not self._running, timeout):
                 return None
             failure, self._failure = self._failure, None
             if failure is not None:
@@ -373,10 +381,10 @@ class BoardTarget:
     def serve_loop(self) -> None:
         """Run the machine whenever it is resumed, until `shut_down`."""
         while True:
-            with self._changed:
+            with self._resumed:
                 # A wait without a limit would keep a signal's handler from ending the loop.
                 while self._actions is None and not self._closing:
-                    self._changed.wait(0.1)
+                    self._resumed.wait(0.1)
                 actions, self._actions = self._actions, None
                 if actions is None:
                     return
@@ -395,6 +403,27 @@ class BoardTarget:
                 event = self._event(self._until_stop(actions))
         except Exception as error:
             failure = error
+        self._has_stopped(event, failure)
+
+    def _stops_soon(self, actions: Actions) -> bool:
+        """Run in the caller's thread for a moment: to wake another takes longer than many a run
+        from one breakpoint to the next.
+        """
+        event, failure = StopEvent(StopKind.CRASH, message="the emulator failed"), None
+        try:
+            stop = self.machine.runner.run_briefly(self._only(actions))
+            if stop is None:
+                return False
+            if stop.reason is StopReason.RESET:
+                self._reset()
+                return False
+            event = self._event(stop)
+        except Exception as error:
+            failure = error
+        self._has_stopped(event, failure)
+        return True
+
+    def _has_stopped(self, event: StopEvent, failure: BaseException | None) -> None:
         with self._changed:
             self._failure = failure
             self._last = event
@@ -403,6 +432,10 @@ class BoardTarget:
         self.machine.runner.visits.run_ended()
         for callback in self._on_stop:
             callback()
+
+    def _only(self, actions: Actions) -> list[int] | None:
+        """The harts that run, when not all do."""
+        return list(actions) if len(actions) < self.harts else None
 
     def _until_stop(self, actions: Actions) -> Stop:
         machine = self.machine
@@ -420,18 +453,22 @@ class BoardTarget:
                     machine,
                     hart,
                     range(action.start, action.end),
-                    only=list(actions) if len(actions) < self.harts else None,
+                    only=self._only(actions),
                     step=self._step,
                     interrupts=self.settings.step_irq,
                 ).run()
             return self._step(hart)
-        only = list(actions) if len(actions) < self.harts else None
+        only = self._only(actions)
         while True:
             stop = machine.run(only=only)
             if stop.reason is not StopReason.RESET:
                 return stop
-            machine.reset()
-            self._on_reset()
+            self._reset()
+
+    def _reset(self) -> None:
+        """The guest asked for a reset: it goes on from there."""
+        self.machine.reset()
+        self._on_reset()
 
     def _step(self, hart: int) -> Stop:
         """One step; with step-irq off an interrupt's handler is run before it."""

@@ -12,7 +12,10 @@ __all__ = ["breakpoint_at", "breakpoint_near"]
 
 @routine(1)
 def breakpoint_at(b: Builder, pc: Value) -> None:
-    """1 when a breakpoint is at *pc*."""
+    """1 when a breakpoint is at *pc*, and is not to be passed this once."""
+    with b.if_(b.get_m("past").eq(pc | 1)):
+        b.set_m("past", 0)
+        b.ret(0)
     with b.repeat(b.get_m("nbreakpoints")) as i, b.if_(b.get_m("breakpoints", i).eq(pc)):
         b.ret(1)
     b.ret(0)

@@ -188,6 +188,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "clock_host",
     "ebreak_exits",
     "trap_exits",  # leave behind each trap
+    "past",  # this address + 1: the breakpoint there is passed once, unless a trap comes first
     "code_writes",  # bumped by native stores into code
     "pool",  # arena offset of the decoded entries
     "mem_end",

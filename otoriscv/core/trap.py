@@ -47,6 +47,7 @@ def trap_enter(b: Builder, pc: Value, cause: Value, tval: Value) -> None:
     """
     interrupt = cause.bit(63)
     priv = b.get("priv")
+    b.set_m("past", 0)
     with b.if_(interrupt):
         b.set_m("interrupts", b.get_m("interrupts") + 1)
     with b.else_():

@@ -69,6 +69,7 @@ class Engine(Protocol):
 
     def step(self, hart: Hart) -> int:
         """Execute exactly one instruction or take one trap or interrupt, ignoring breakpoints.
+        Every budget is zero before.
 
         Returns ``Exit.SLICE`` normally, else ``WFI``, ``WATCH``, ``EBREAK`` or ``CRASH``.
         """

@@ -14,6 +14,7 @@ from otoriscv.core.layout import (
     LINES,
     MACHINE,
     PAGE,
+    Exit,
     entry_offset,
     hart_offset,
 )
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
 
 __all__ = ["InterpEngine"]
+
+_PC = HART["pc"]
+_BUDGET = HART["budget"]
+_EXIT = HART["exit_code"]
+_WATCH_SKIP = HART["watch_skip"]
+_STOP = MACHINE["stop"]
+_PAST = MACHINE["past"]
+_STEPS_END = MACHINE["steps_end"]
+_SLICE_END = MACHINE["slice_end"]
+_TRAP_EXITS = MACHINE["trap_exits"]
 
 
 class InterpEngine:
@@ -69,7 +80,7 @@ class InterpEngine:
         if hart.index not in self._prepared:
             self._prepare(hart)
         self._enter(self._base + hart_offset(hart.index), self._base)
-        code: int = hart.q[HART["exit_code"]]
+        code: int = hart.q[_EXIT]
         return code
 
     def _prepare(self, hart: Hart) -> None:
@@ -81,8 +92,33 @@ class InterpEngine:
         self._prepared.add(hart.index)
 
     def step(self, hart: Hart) -> int:
-        """One instruction, through the python engine."""
-        return self._helper.step(hart)
+        """One instruction, trap or interrupt: a run with a budget of one that any trap ends.
+
+        What needs Python, and conditional breakpoints, are left to the python engine.
+        """
+        q, m = hart.q, self._m
+        pc = q[_PC]
+        if m[_STOP] or q[_WATCH_SKIP] or self._p.conditions_at(pc):
+            return self._helper.step(hart)
+        m[_PAST] = pc | 1
+        if self._changed:
+            self._apply_changes(hart)
+        if hart.index not in self._prepared:
+            self._prepare(hart)
+        slice_end, trap_exits = m[_SLICE_END], m[_TRAP_EXITS]
+        m[_SLICE_END] = m[_STEPS_END] - q[_BUDGET] + 1
+        m[_TRAP_EXITS] = 1
+        try:
+            self._enter(self._base + hart_offset(hart.index), self._base)
+        finally:
+            m[_SLICE_END], m[_TRAP_EXITS] = slice_end, trap_exits
+            m[_PAST] = 0
+        code: int = q[_EXIT]
+        if code == Exit.TRAP and not trap_exits:
+            return Exit.SLICE
+        if code in (Exit.STOP, Exit.FALLBACK):  # nothing was done yet
+            return self._helper.step(hart)
+        return code
 
     def memory_changed(self, offset: int, length: int) -> None:
         """`Memory.written` has zeroed the decoded entries already."""

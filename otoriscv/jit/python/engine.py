@@ -42,6 +42,7 @@ _EXIT = HART["exit_code"]
 _WATCH_SKIP = HART["watch_skip"]
 _CODE_WRITES = MACHINE["code_writes"]
 _STOP = MACHINE["stop"]
+_PAST = MACHINE["past"]
 
 _MODE = HART["mode"]
 _SATP = HART["satp"]
@@ -460,7 +461,10 @@ class PythonEngine:
         if not n or self._m[_STOP]:  # what is due comes before a breakpoint, a trap, much compiling
             return self._poll_at(h, pc, n)
         if pc in self._p.breakpoints:
-            raise _Exited(Exit.BREAKPOINT)
+            if self._m[_PAST] != pc | 1:
+                raise _Exited(Exit.BREAKPOINT)
+            self._m[_PAST] = 0
+            return self._one(h, pc, n)
         fetched = self._fetch(h, pc)
         if fetched is None:
             return _Leave(self, self._fetch_status).resume(h)
