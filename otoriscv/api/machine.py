@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
+from otoriscv.api.configure import File, Ranges, configure
 from otoriscv.api.device import Attached, Device
 from otoriscv.api.hooks import AccessEvent, ExecEvent, Hook, TrapEvent
 from otoriscv.api.memory import MemoryView
@@ -17,10 +17,9 @@ from otoriscv.api.symbols import Address, Symbols
 from otoriscv.board.console import BufferConsole
 from otoriscv.board.hooks import INTERRUPT, WatchedAccess
 from otoriscv.board.loaders import Image, load_image
-from otoriscv.board.memory_map import RAM_BASE, RAM_SIZE
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.translation import TranslatedMemory
-from otoriscv.board.virt import VirtConfig, VirtMachine
+from otoriscv.board.virt import VirtMachine
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import HART, MACHINE
 from otoriscv.jit.settings import JitSettings
@@ -35,8 +34,6 @@ __all__ = ["ExpectError", "HartView", "Machine"]
 _WINDOW: Final = 1 << 14  # bytes of output that a pattern may match
 _FAST: Final = MACHINE["uart_fast"]
 _D = TypeVar("_D", bound=Device)
-
-Ranges = Sequence[tuple[int, int]]
 
 
 class ExpectError(AssertionError):
@@ -91,12 +88,13 @@ class Machine:
     Parameters
     ----------
     image
-        An ELF, Intel HEX or raw file (``.gz`` and ``.zst`` too), or an `Image`. Raw and HEX files
-        need *isa*.
+        An ELF, Linux kernel, Intel HEX or raw file (``.gz`` and ``.zst`` too), or an `Image`. Raw
+        and HEX files need *isa*.
     isa
         Such as ``"rv32imac_zicsr"``. Default: everything implemented, at the image's width.
     ram
-        Ranges ``(base, size)`` in bytes, or the size alone of RAM at 0x80000000.
+        Ranges ``(base, size)`` in bytes, or the size alone of RAM at 0x80000000. Default: 128 MiB
+        there, more for a Linux kernel.
     rom
         Ranges of ROM.
     harts
@@ -109,6 +107,12 @@ class Machine:
         Instructions in a microsecond of virtual time.
     misaligned
         What misaligned loads and stores do: ``"emulate"`` does them, ``"trap"`` traps.
+    bios
+        What runs below the image: ``"builtin"``, ``"none"``, a file, or (``"auto"``) what it needs.
+    initrd, dtb
+        Files: the initial RAM disk, and a device tree instead of the board's own.
+    drives
+        virtio disks, ``"FILE[,readonly][,snapshot]"`` each.
     append
         The command line in the device tree.
     arguments
@@ -148,16 +152,20 @@ class Machine:
 
     def __init__(
         self,
-        image: str | os.PathLike[str] | Image | None = None,
+        image: File | Image | None = None,
         *,
         isa: str | Isa | None = None,
-        ram: int | Ranges = RAM_SIZE,
+        ram: int | Ranges | None = None,
         rom: Ranges = (),
         harts: int = 1,
         engine: str = "auto",
         clock: Literal["virtual", "host"] = "virtual",
         mips: int = 1000,
         misaligned: Literal["emulate", "trap"] = "emulate",
+        bios: File | Image = "auto",
+        initrd: File | None = None,
+        dtb: File | None = None,
+        drives: Sequence[str] = (),
         append: str = "",
         arguments: Sequence[str] = (),
         semihosting_dir: str | None = None,
@@ -165,25 +173,20 @@ class Machine:
         jit_workers: int | None = None,
         code_cache: bool | None = None,
     ) -> None:
-        if clock not in ("virtual", "host"):
-            raise ValueError(f"clock {clock!r} is neither 'virtual' nor 'host'")
-        if misaligned not in ("emulate", "trap"):
-            raise ValueError(f"misaligned {misaligned!r} is neither 'emulate' nor 'trap'")
-        parsed = Isa.parse(isa) if isinstance(isa, str) else isa
-        ranges = ((RAM_BASE, ram),) if isinstance(ram, int) else tuple(ram)
-        if image is not None and not isinstance(image, Image):
-            xlen = None if parsed is None else parsed.xlen
-            image = load_image(image, xlen=xlen, base=ranges[0][0])
-        config = VirtConfig(
-            image=image,
-            isa=parsed,
-            ram=ranges,
-            rom=tuple(rom),
+        config = configure(
+            image,
+            isa=isa,
+            ram=ram,
+            rom=rom,
             harts=harts,
             engine=engine,
             clock=clock,
             mips=mips,
             misaligned=misaligned,
+            bios=bios,
+            initrd=initrd,
+            dtb=dtb,
+            drives=drives,
             append=append,
             arguments=arguments,
             semihosting_dir=semihosting_dir,
@@ -222,7 +225,7 @@ class Machine:
         if self._closed:
             raise RuntimeError("the machine is closed")
 
-    def load(self, image: str | os.PathLike[str] | Image) -> None:
+    def load(self, image: File | Image) -> None:
         """Replace the image and reset. `ImageError` when it does not fit."""
         if not isinstance(image, Image):
             ram = self.board.config.ram
