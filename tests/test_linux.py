@@ -15,9 +15,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.doc_blocks import ROOT, blocks
 from tools.linux import make32, make64
 from tools.linux.debian import DebianError
 
@@ -77,6 +79,16 @@ def test_debian_twice_the_same(linux64: list[str], tmp_path: Path) -> None:
         runs.append((transcript.read_bytes(), json.loads(facts.read_text())["instructions"]))
     assert b"reboot: Power down" in runs[0][0]
     assert runs[0] == runs[1]
+
+
+def test_debian_from_python(linux64: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block of docs/howto/linux.md, as it stands there."""
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "howto" / "linux.md").read_text()
+    (block,) = [b for b in blocks(page) if b.kind == "python"]
+    found: dict[str, Any] = {}
+    exec(block.text, found)
+    assert found["m"].output.count(PROMPT) == 1  # restored
 
 
 def test_debian_on_four_harts(linux64: list[str]) -> None:
