@@ -117,7 +117,7 @@ class BlockEngine:
         kept = {key: b for key, b in self._blocks.items() if b is not None and b.valid}
         self._blocks = kept  # type: ignore[assignment]  # dict is invariant
 
-    def adopt_conditions(self, hart: Hart) -> None:
+    def adopt_programs(self, hart: Hart) -> None:
         """Conditions stay with whoever runs the machine."""
 
     def watchpoints_changed(self) -> None:

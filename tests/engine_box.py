@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from otoriscv.board.points import Breakpoints, Watchpoints
+from otoriscv.core.agent import AgentPrograms
 from otoriscv.core.bus import Bus
 from otoriscv.core.encode import Program, assemble
 from otoriscv.core.hart import Hart
@@ -147,9 +148,9 @@ class EngineBox:
         for e in self._engines():
             e.memory_changed(offset, length)
 
-    def conditions_at(self, address: int) -> tuple[bytes, ...]:
+    def programs_at(self, address: int) -> AgentPrograms:
         """There are none here."""
-        return ()
+        return AgentPrograms()
 
     def _breakpoint_changed(self, address: int) -> None:
         self.main_engine.breakpoints_changed(address)

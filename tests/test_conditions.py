@@ -12,6 +12,7 @@ from otoriscv.board.machine import Machine
 from otoriscv.board.points import HOOKS
 from otoriscv.board.stops import StopReason
 from otoriscv.core.encode import Program, assemble
+from otoriscv.core.hart import Hart
 from otoriscv.core.layout import MACHINE
 from tests.engine_box import ENGINES
 from tests.test_agent import EQUAL, LESS, const, ref, reg
@@ -48,11 +49,20 @@ def guest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ma
     return Machine(f"rv{xlen}imac_zicsr", ram=[(RAM, 0x10000)], engine=engine)
 
 
-def start(guest: Machine) -> tuple[Program, BreakpointPrograms]:
+def printf(text: bytes, *arguments: bytes) -> bytes:
+    """A command that prints; *arguments* are programs that leave a value."""
+    size = (len(text) + 1).to_bytes(2, "big")
+    pushed = b"".join(reversed(arguments)) + const(0) + const(0)
+    return pushed + b"\x34" + bytes((len(arguments),)) + size + text + b"\0" + END
+
+
+def start(
+    guest: Machine, output: Callable[[bytes], None] = lambda text: None
+) -> tuple[Program, BreakpointPrograms]:
     program = assemble(GUEST, guest.xlen, RAM)
     guest.memory.write(RAM, program.code)
     guest.harts[0].pc = RAM
-    programs = BreakpointPrograms(guest, lambda text: None)
+    programs = BreakpointPrograms(guest, output)
     guest.stops_at_breakpoint = programs.stops
     return program, programs
 
@@ -137,9 +147,9 @@ def test_a_hook_at_the_same_place_sees_every_execution(guest: Machine) -> None:
     guest.breakpoints.add(address)
     guest.run(steps=6 * 2_000)
     guest.breakpoints.add(address, HOOKS)
-    assert guest.conditions_at(address) == ()
+    assert not guest.programs_at(address)
     guest.breakpoints.remove(address, HOOKS)
-    assert guest.conditions_at(address)
+    assert guest.programs_at(address)
     breaks(guest, address)
     assert guest.harts[0].x[S1] == 4_000
 
@@ -168,3 +178,109 @@ def test_a_condition_on_memory_that_is_not_there(guest: Machine) -> None:
     for n in range(1, 40):
         breaks(guest, address)
         assert guest.harts[0].x[S1] == n
+
+
+# -- what only the slow routines know, and commands
+
+
+def compiled(guest: Machine) -> bool:
+    """Whether the engine compiles programs at all."""
+    return guest.engine.name in ("interp", "llvm")
+
+
+def exits_of(guest: Machine, steps: int) -> int:
+    """How often the machine left its engine at a breakpoint in so many steps."""
+    count = 0
+    asked = guest.stops_at_breakpoint
+
+    def counted(hart: Hart) -> bool:
+        nonlocal count
+        count += 1
+        return asked(hart)
+
+    guest.stops_at_breakpoint = counted
+    guest.run(steps=steps)
+    guest.stops_at_breakpoint = asked
+    return count
+
+
+@pytest.mark.parametrize("csr", ["minstret", "mscratch", "fflags"])
+def test_a_condition_about_a_csr(guest: Machine, csr: str) -> None:
+    """Evaluated where the breakpoint is, with the exact count."""
+    program, programs = start(guest)
+    hart = guest.harts[0]
+    address = program.symbols["here"]
+    number = {"minstret": 0xB02, "mscratch": 0x340, "fflags": 1}[csr]
+    setup = (program.symbols["loop"] - RAM) // 4
+    hart.write_csr(0x340, 77)
+    rounds = 30_000 if compiled(guest) else 3_000
+    wanted = {"minstret": setup + 6 * rounds - 4, "mscratch": 78, "fflags": 1}[csr]
+    programs.put(address, [reg(65 + number) + const(wanted) + EQUAL + END], [])
+    guest.breakpoints.add(address)
+    if compiled(guest):
+        assert exits_of(guest, 6_000) > 0  # it is adopted
+        assert exits_of(guest, 6_000) == 0
+    if csr == "minstret":
+        breaks(guest, address)
+        assert hart.x[S1] == rounds
+        assert guest.retired == wanted
+    else:
+        assert guest.run(steps=6_000).reason is StopReason.STEPS
+
+
+def test_a_condition_about_memory_that_is_not_there(guest: Machine) -> None:
+    """It cannot be evaluated: the breakpoint stops, every time, as gdb's manual says."""
+    program, programs = start(guest)
+    address = program.symbols["here"]
+    programs.put(address, [const(0x40) + ref(32) + END], [])
+    guest.breakpoints.add(address)
+    for n in range(1, 40):
+        breaks(guest, address)
+        assert guest.harts[0].x[S1] == n
+    # up to 5000 it is false, then it reads what is not there
+    test, no = const(5_000) + reg(S1) + LESS, const(0) + END
+    to = len(test) + 3 + len(no)
+    condition = test + b"\x20" + to.to_bytes(2, "big") + no + const(0x40) + ref(32) + END
+    programs.put(address, [condition], [])
+    breaks(guest, address)
+    assert guest.harts[0].x[S1] == 5_001
+
+
+def test_commands_print_every_hit_and_nothing_else(guest: Machine) -> None:
+    """In order, complete at every stop, whether Python or compiled code runs them."""
+    said: list[bytes] = []
+    program, programs = start(guest, said.append)
+    address = program.symbols["here"]
+    command = printf(b"%d %x\n", reg(S1), const(WORD) + ref(32))
+    programs.put(address, [], [command])
+    guest.breakpoints.add(address)
+    setup = (program.symbols["loop"] - RAM) // 4
+    rounds = 20_000 if compiled(guest) else 2_000
+    guest.run(steps=setup + 6 * rounds)
+    lines = b"".join(said).splitlines()
+    assert lines == [b"%d %x" % (n, 7 * (n - 1)) for n in range(1, rounds + 1)]
+    assert guest.retired == setup + 6 * rounds
+    if compiled(guest):
+        assert exits_of(guest, 6_000) <= 6_000 // 6 // 400  # only when the ring is full
+    said.clear()
+    programs.remove(address)
+    guest.breakpoints.remove(address)
+    guest.run(steps=6_000)
+    assert said == []
+
+
+def test_commands_with_a_condition_and_with_text(guest: Machine) -> None:
+    """Only hits that fulfil the condition print; %s is read when it is hit."""
+    said: list[bytes] = []
+    program, programs = start(guest, said.append)
+    guest.memory.write(RAM + 0x2000, b"word\0")
+    here, jump = program.symbols["here"], program.symbols["jump"]
+    few = const(2_990) + reg(S1) + LESS + END
+    programs.put(here, [few], [printf(b"a%d;", reg(S1)), printf(b"b;")])
+    programs.put(jump, [few], [printf(b"%s;", const(RAM + 0x2000))])
+    for address in (here, jump):
+        guest.breakpoints.add(address)
+    setup = (program.symbols["loop"] - RAM) // 4
+    guest.run(steps=setup + 6 * 3_000)
+    wanted = b"".join(b"a%d;b;word;" % n for n in range(2_991, 3_001))
+    assert b"".join(said) == wanted

@@ -22,6 +22,7 @@ from otoriscv.board.points import DEBUGGER, Breakpoints, Watchpoints
 from otoriscv.board.runner import Runner
 from otoriscv.board.scheduler import Scheduler
 from otoriscv.board.stops import Stop, StopReason
+from otoriscv.core.agent import AgentPrograms
 from otoriscv.core.bus import Bus, Device
 from otoriscv.core.clock import Clock, HostClock, VirtualClock
 from otoriscv.core.hart import Hart
@@ -133,7 +134,7 @@ class Machine:
         self.on_look: list[Callable[[], None]] = []
         #: Whether a hart stops at the breakpoint where it is (conditions).
         self.stops_at_breakpoint: Callable[[Hart], bool] = lambda hart: True
-        self._conditions: dict[int, tuple[bytes, ...]] = {}
+        self._programs: dict[int, AgentPrograms] = {}
         self.stops_at_watchpoint: Callable[[Hart], bool] = lambda hart: True
         #: Called by `reset` after everything else: loads the images.
         self.on_reset: list[Callable[[], None]] = []
@@ -429,22 +430,22 @@ class Machine:
     def _breakpoint_changed(self, address: int) -> None:
         self.engine.breakpoints_changed(address)
 
-    def set_conditions(self, address: int, conditions: tuple[bytes, ...]) -> None:
-        """The conditions of the debugger's breakpoint at *address*, as agent bytecode; () for none.
+    def set_programs(self, address: int, programs: AgentPrograms) -> None:
+        """What the debugger's breakpoint at *address* evaluates.
 
-        An engine may evaluate them itself; `stops_at_breakpoint` is asked in any case of doubt.
+        An engine may do so itself; `stops_at_breakpoint` is asked in any case of doubt.
         """
-        if self._conditions.get(address, ()) != conditions:
-            self._conditions.pop(address, None)
-            if conditions:
-                self._conditions[address] = conditions
+        if self._programs.get(address, _STOP) != programs:
+            self._programs.pop(address, None)
+            if programs:
+                self._programs[address] = programs
             self._breakpoint_changed(address)
 
-    def conditions_at(self, address: int) -> tuple[bytes, ...]:
-        """What must be true for the breakpoint at *address* to matter; (): it always does."""
+    def programs_at(self, address: int) -> AgentPrograms:
+        """What the breakpoint at *address* evaluates; empty: it stops."""
         if self.breakpoints.owners(address) != DEBUGGER:
-            return ()
-        return self._conditions.get(address, ())
+            return _STOP
+        return self._programs.get(address, _STOP)
 
     def _watchpoints_changed(self, reads: bool, writes: bool) -> None:
         for hart in self.harts:
@@ -478,6 +479,7 @@ class Machine:
         )
 
 
+_STOP: Final = AgentPrograms()
 _CAUSES: Final = {
     0: "instruction address misaligned",
     1: "instruction access fault",

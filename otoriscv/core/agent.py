@@ -8,13 +8,19 @@ the guest can see.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from otoriscv.core.agent_code import MAX_LOOPS, AgentError, Code, Insn, decode
+from otoriscv.core.agent_eval import SPEC
 from otoriscv.core.isa.sem import MemoryPolicy
+from otoriscv.core.layout import PRINT_WORDS
 from otoriscv.core.uop import Builder, Value, Var, prune
 
-__all__ = ["FAILED", "FALSE", "TRUE", "AgentError", "NeedsRoutine", "translate"]
+__all__ = [
+    "FAILED", "FALSE", "TRUE", "AgentError", "AgentPrograms", "NotCompiled", "translate",
+    "translate_command",
+]  # fmt: skip
 
 FALSE: Final = 0
 TRUE: Final = 1
@@ -26,28 +32,56 @@ _CSRS: Final = 65
 _PRIV: Final = 4161
 
 
-class NeedsRoutine(Exception):
-    """The condition asks for something that only a routine can tell."""
+class NotCompiled(Exception):
+    """A command prints what only Python can format; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPrograms:
+    """What a breakpoint evaluates instead of stopping, as bytecode."""
+
+    conditions: tuple[bytes, ...] = ()  #: it does not matter while all of them are false
+    commands: tuple[bytes, ...] = ()  #: run when one is true, or there is none; then it goes on
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions or self.commands)
 
 
 def translate(bytecode: bytes, xlen: int, memory: MemoryPolicy | None = None) -> list[Value]:
     """The program of a condition. `AgentError` when it is malformed or prints.
 
-    With a *memory* policy it calls no routine and reads as the policy does, which may bail;
-    `NeedsRoutine` when that is not enough.
+    With a *memory* policy it reads as the policy does, which may bail.
     """
-    code = decode(bytecode)
     b = Builder(xlen)
-    _Translation(b, code, memory).emit()
+    _Translation(b, decode(bytecode), memory).emit()
+    return prune(b.body)
+
+
+def translate_command(bytecode: bytes, xlen: int, address: int, number: int) -> list[Value]:
+    """The program of command *number* of the breakpoint at *address*, which prints.
+
+    It returns `FALSE` when all went well. What it prints is put into the machine's print ring at
+    ``print_next``: address, number and the offset of the printf, arguments. `NotCompiled` when the
+    arguments do not tell the text.
+    """
+    b = Builder(xlen)
+    _Translation(b, decode(bytecode, value=False), None, (address, number)).emit()
     return prune(b.body)
 
 
 class _Translation:
     """One program. Within a block the stack is a Python list; between blocks it is variables."""
 
-    def __init__(self, b: Builder, code: Code, memory: MemoryPolicy | None) -> None:
+    def __init__(
+        self,
+        b: Builder,
+        code: Code,
+        memory: MemoryPolicy | None,
+        site: tuple[int, int] | None = None,  # of a command: breakpoint, number
+    ) -> None:
         self._b = b
         self._memory = memory
+        self._site = site
         self._blocks = code.blocks()
         self._index = {block[0].at: n for n, block in enumerate(self._blocks)}
         self._loads = any(i.name.startswith("ref") for i in code.insns.values())
@@ -87,7 +121,8 @@ class _Translation:
     def _block(self, n: int, stack: list[Value]) -> None:
         for insn in self._blocks[n]:
             if insn.name == "end":
-                self._return(stack[-1].ne(0).select(TRUE, FALSE, 64))
+                done = FALSE if self._site else stack[-1].ne(0).select(TRUE, FALSE, 64)
+                self._return(done)
                 return
             if insn.name == "goto":
                 self._go(stack, self._b.const(self._index[insn.operand], 64))
@@ -141,7 +176,7 @@ class _Translation:
         elif name == "bit_not":
             stack.append(~stack.pop())
         elif name == "printf":
-            raise AgentError("a condition that prints")
+            self._print(insn, stack)
         else:
             right, left = stack.pop(), stack.pop()
             stack.append(self._binary(name, left, right))
@@ -202,10 +237,24 @@ class _Translation:
         if number == _PRIV:
             return b.get("priv")
         if number < _PRIV:
-            if self._memory is not None:
-                raise NeedsRoutine(f"CSR {number - _CSRS:#x}")
             return b.call("csr_read", number - _CSRS)
         raise AgentError(f"there is no register {number}")
+
+    def _print(self, insn: Insn, stack: list[Value]) -> None:
+        if self._site is None:
+            raise AgentError("a condition that prints")
+        if any(kind == b"s" for *_, kind in SPEC.findall(insn.text)):
+            raise NotCompiled("a string is in memory")
+        b = self._b
+        del stack[-2:]  # function and channel
+        address, number = self._site
+        words = [b.const(address, 64), b.const(number << 32 | insn.at, 64)]
+        words += [stack.pop() for _ in range(insn.operand)]
+        place = b.get_m("print_next")
+        self._fail_if(place.geu(PRINT_WORDS - len(words)))
+        for n, word in enumerate(words):
+            b.set_m("print_ring", word, place + n)
+        b.set_m("print_next", place + len(words))
 
     def _load(self, address: Value, size: int) -> Value:
         b = self._b

@@ -12,12 +12,13 @@ from typing import Final
 from otoriscv.core.agent_code import MAX_LOOPS, Code, Insn
 from otoriscv.core.fold import evaluate
 
-__all__ = ["Failed", "run"]
+__all__ = ["SPEC", "Failed", "format_text", "run"]
 
 _MASK: Final = (1 << 64) - 1
 _STRING: Final = 4096  # bytes of a %s at most
 _WIDTH: Final = 1024
-_SPEC: Final = re.compile(rb"%([-+ #0]*)(\d*)(?:\.(\d*))?(hh|h|ll|l|j|z|t)?([diouxXcsp%])")
+#: A conversion of printf.
+SPEC: Final = re.compile(rb"%([-+ #0]*)(\d*)(?:\.(\d*))?(hh|h|ll|l|j|z|t)?([diouxXcsp%])")
 _SIZES: Final = {b"hh": 8, b"h": 16, b"": 32, b"ll": 64, b"j": 64}
 _PLAIN: Final = {
     "add": "add", "sub": "sub", "mul": "mul", "bit_and": "and", "bit_or": "or", "bit_xor": "xor",
@@ -63,7 +64,7 @@ def run(
         elif name == "printf":
             del stack[-2:]  # function and channel
             values = [stack.pop() for _ in range(insn.operand)]
-            output(_format(insn.text[:-1], values, xlen, memory))
+            output(format_text(insn.text[:-1], values, xlen, memory))
         elif name.startswith("ref"):
             data = memory(stack.pop() & mask, int(name[3:]) // 8)
             stack.append(int.from_bytes(data, "little"))
@@ -116,7 +117,7 @@ def _binary(name: str, a: int, c: int) -> int:
     return evaluate(plain, width, a, c, arg_width=64)
 
 
-def _format(text: bytes, values: list[int], xlen: int, memory: ReadMemory) -> bytes:
+def format_text(text: bytes, values: list[int], xlen: int, memory: ReadMemory) -> bytes:
     """C's printf for integers, characters and strings; what it does not know is left as it is."""
     left = iter(values)
 
@@ -142,7 +143,7 @@ def _format(text: bytes, values: list[int], xlen: int, memory: ReadMemory) -> by
             return _pad(b"%#x" % value, number, b"-" in flags)
         return (style + (b"d" if kind in b"iu" else kind)) % value
 
-    return _SPEC.sub(one, text)
+    return SPEC.sub(one, text)
 
 
 def _pad(text: bytes, width: int, left: bool) -> bytes:

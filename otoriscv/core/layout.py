@@ -42,6 +42,7 @@ RANGE_ROM: Final = 1
 
 MAX_BREAKPOINTS: Final = 32768
 MAX_WATCHPOINTS: Final = 4096
+PRINT_WORDS: Final = 2048  # slots of what breakpoints' commands print
 WATCH_FILTER: Final = 64  # slots of the filter of watched lines
 WATCH_WORDS: Final = 3  # address, length, kinds (1 read, 2 write)
 UART_RING: Final = 0x1_0000  # bytes of the console output ring
@@ -54,7 +55,7 @@ SAMPLE_WORDS: Final = 2  # pc; arena offset of its instruction, with bit 0 set f
 TARGETS: Final = 256
 
 #: Routines of the compiled interpreter that other native code calls, through ``<name>_fn``.
-LIBRARY_ROUTINES: Final = ("watched", "csr_read")
+LIBRARY_ROUTINES: Final = ("watched", "csr_read", "load_slow")
 
 SINK: Final = 32  # x[SINK]: where run-time writes to x0 go
 
@@ -214,6 +215,8 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "watch_low",  # one range that covers every watchpoint: its start and length
     "watch_span",
     ("watch_lines", WATCH_FILTER),  # a bit for each line with a watched byte, by bits 17:6
+    "print_head",  # slots of `print_ring` in use
+    "print_next",  # the same with what the current command printed so far
     "region_steps",  # instructions retired in compiled regions
     ("scratch", 16),  # a page-crossing instruction is decoded here
     ("host_time", 2),  # struct timespec for the native clock
@@ -228,6 +231,7 @@ MACHINE["regions"] = 0x1_A000  # REGION_WORDS each: arena start and end, first e
 MACHINE["region_entries"] = 0x1_C000  # arena offsets of the decoded entries that enter regions
 MACHINE["sample_ring"] = 0x1_E000
 MACHINE["targets"] = 0x1_F000  # where regions jumped to lately, by bits 8:1 of the address
+MACHINE["print_ring"] = 0x1_F100
 assert MACHINE_FIELDS_END <= 0x1000
 assert MACHINE["watchpoints"] + MAX_WATCHPOINTS * WATCH_WORDS <= MACHINE["breakpoints"]
 assert MACHINE["breakpoints"] + MAX_BREAKPOINTS <= MACHINE["uart_ring"]
@@ -235,7 +239,8 @@ assert MACHINE["uart_ring"] * 8 + UART_RING <= MACHINE["regions"] * 8
 assert MACHINE["regions"] + MAX_REGIONS * REGION_WORDS <= MACHINE["region_entries"]
 assert MACHINE["region_entries"] + MAX_REGION_ENTRIES <= MACHINE["sample_ring"]
 assert MACHINE["sample_ring"] + SAMPLES * SAMPLE_WORDS <= MACHINE["targets"]
-assert (MACHINE["targets"] + TARGETS) * 8 <= MACHINE_SIZE
+assert MACHINE["targets"] + TARGETS <= MACHINE["print_ring"]
+assert (MACHINE["print_ring"] + PRINT_WORDS) * 8 <= MACHINE_SIZE
 assert HART_FIELDS_END <= PRIVATE
 assert HART["tlb"] * 8 + TLB_BANKS * TLB_KINDS * TLB_ENTRIES * 16 <= HART_SIZE
 

@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from otoriscv.core.agent import AgentPrograms
     from otoriscv.core.bus import Bus
     from otoriscv.core.hart import Hart
     from otoriscv.core.isa.strings import Isa
@@ -39,10 +40,8 @@ class Platform(Protocol):
         """Virtual addresses of the breakpoints in force."""
         ...
 
-    def conditions_at(self, address: int) -> tuple[bytes, ...]:
-        """Conditions (agent bytecode) of the breakpoint there: it does not matter while all of
-        them are false. (): it always does.
-        """
+    def programs_at(self, address: int) -> AgentPrograms:
+        """What the breakpoint there evaluates; empty: it stops."""
         ...
 
     @property
@@ -80,12 +79,12 @@ class Engine(Protocol):
         ...
 
     def breakpoints_changed(self, address: int) -> None:
-        """A breakpoint or its conditions at virtual *address* were added, changed or removed."""
+        """A breakpoint or its programs at virtual *address* were added, changed or removed."""
         ...
 
-    def adopt_conditions(self, hart: Hart) -> None:
-        """*hart* is at a breakpoint whose conditions are often false: evaluate them in compiled
-        code from now on, if that is possible. Exits there still mean that it must be looked at.
+    def adopt_programs(self, hart: Hart) -> None:
+        """*hart* is at a breakpoint that often goes on: evaluate its programs in compiled code
+        from now on, if that is possible. Exits there still mean that it must be looked at.
         """
         ...
 

@@ -21,14 +21,15 @@ from otoriscv.core.layout import (
 from otoriscv.core.mode import FLAT
 from otoriscv.jit.cache import open_cache
 from otoriscv.jit.engine import EngineUnavailable, Platform
-from otoriscv.jit.interp.conditions import Conditions
 from otoriscv.jit.interp.library import library
+from otoriscv.jit.interp.programs import Programs
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.python.engine import PythonEngine
 from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
+    from otoriscv.core.agent import AgentPrograms
     from otoriscv.core.hart import Hart
 
 __all__ = ["InterpEngine"]
@@ -70,7 +71,7 @@ class InterpEngine:
             platform.m[MACHINE[f"{name}_fn"]] = address
         self._prepared: set[int] = set()
         self._slots: Slots | None = None
-        self._conditions: Conditions | None = None
+        self._programs: Programs | None = None
         self._changed: set[int] = set()  # breakpoints changed since the last run
 
     def run(self, hart: Hart) -> int:
@@ -152,21 +153,20 @@ class InterpEngine:
         harts = range(self._m[MACHINE["nharts"]])
         return any(self._p.arena.words(hart_offset(n), HART_SIZE)[HART["satp"]] for n in harts)
 
-    def adopt_conditions(self, hart: Hart) -> None:
-        """The breakpoint's decoded entry leads to its compiled conditions from now on."""
+    def adopt_programs(self, hart: Hart) -> None:
+        """The breakpoint's decoded entry leads to its compiled programs from now on."""
         pc = hart.pc
-        conditions = self._p.conditions_at(pc)
+        programs = self._p.programs_at(pc)
         offset = self._helper.place(hart)
-        if conditions and offset is not None:
-            self._adopt(pc, offset, conditions)
+        if programs and offset is not None:
+            self._adopt(pc, offset, programs)
 
-    def _adopt(self, pc: int, offset: int, conditions: tuple[bytes, ...]) -> None:
+    def _adopt(self, pc: int, offset: int, programs: AgentPrograms) -> None:
         entry = entry_offset(self._p.arena.pool, offset)
         own = self._decode_in_place(pc, offset, entry)
         if own is None:
             return
-        known = self._own_conditions()
-        if not known.adopt(pc, entry, conditions, own):
+        if not self._own_programs().adopt(pc, entry, programs, own):
             self._p.arena.view8[entry : entry + 16] = bytes(16)
 
     def _decode_in_place(self, pc: int, offset: int, entry: int) -> int | None:
@@ -181,33 +181,33 @@ class InterpEngine:
         self._helper.routine("decode_entry")(hart, word, pc & (PAGE - 1), entry)
         return int.from_bytes(view[entry : entry + 2], "little")
 
-    def _own_conditions(self) -> Conditions:
-        if self._conditions is None:
+    def _own_programs(self) -> Programs:
+        if self._programs is None:
             if self._slots is None:
                 self._slots = Slots(self._library)
                 self._prepared.clear()  # the harts' tables are these now
             arena = self._p.arena.view8
-            self._conditions = Conditions(
+            self._programs = Programs(
                 self._p.isa.xlen, arena, self._slots, self._code_arena(), self._store
             )
-        return self._conditions
+        return self._programs
 
     def _code_arena(self) -> CodeArena:
         return CodeArena(1 << 20)
 
     def _apply_changes(self, hart: Hart) -> None:
-        """Keep the compiled conditions of breakpoints that are back as they were."""
+        """Keep the compiled programs of breakpoints that are back as they were."""
         changed, self._changed = self._changed, set()
-        if self._conditions is None:
+        if self._programs is None:
             return
-        programs = self._conditions.programs()
+        programs = self._programs.all()
         flat = hart.q[HART["mode"]] & FLAT
         for address in changed & programs.keys():
             offset = self._p.memory.find(address)
-            if offset is not None and flat and self._p.conditions_at(address) == programs[address]:
+            if offset is not None and flat and self._p.programs_at(address) == programs[address]:
                 self._adopt(address, offset, programs[address])
             else:
-                self._conditions.forget(address)
+                self._programs.forget(address)
 
     def watchpoints_changed(self) -> None:
         """Watched pages leave the TLBs, which the machine flushes; nothing is rebuilt."""

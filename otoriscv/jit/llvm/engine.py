@@ -101,7 +101,7 @@ class LlvmEngine(InterpEngine):
         self._m[MACHINE["sample_every"]] = self._first
         self._seen = self._m[MACHINE["samples"]]
         self._regions = InstalledRegions(
-            platform.arena, self._m, slots, self._arena, self._decode_place, self._condition_at
+            platform.arena, self._m, slots, self._arena, self._decode_place, self._handler_at
         )
         # By place: an arena offset, with bit 0 set for translated code.
         self._heat: Counter[int] = Counter()
@@ -150,8 +150,8 @@ class LlvmEngine(InterpEngine):
             self.invalidations[cause] += count
             self._m[MACHINE["sample_every"]] = self._first
 
-    def adopt_conditions(self, hart: Hart) -> None:
-        super().adopt_conditions(hart)
+    def adopt_programs(self, hart: Hart) -> None:
+        super().adopt_programs(hart)
         self._changed.add(hart.pc)
 
     def watchpoints_changed(self) -> None:
@@ -261,11 +261,14 @@ class LlvmEngine(InterpEngine):
     def _code_arena(self) -> CodeArena:
         return self._arena
 
-    def _condition_at(self, pc: int) -> int | None:
-        return None if self._conditions is None else self._conditions.handler(pc)
+    def _handler_at(self, pc: int) -> int | None:
+        return None if self._programs is None else self._programs.handler(pc)
 
-    def _programs(self) -> dict[int, tuple[bytes, ...]]:
-        return {} if self._conditions is None else dict(self._conditions.programs())
+    def _evaluated(self) -> dict[int, tuple[bytes, ...]]:
+        """The conditions that regions evaluate; the interpreter runs commands."""
+        if self._programs is None:
+            return {}
+        return {a: p.conditions for a, p in self._programs.all().items() if not p.commands}
 
     def _apply_changes(self, hart: Hart) -> None:
         """Regions made for other breakpoints are put aside, those made for these come back."""
@@ -296,7 +299,7 @@ class LlvmEngine(InterpEngine):
         """What a region must do at *address* (see `Request.points`)."""
         if address not in self._p.breakpoints:
             return None
-        known = self._programs().get(address)
+        known = self._evaluated().get(address)
         return STOP if known is None else hash_conditions(known)
 
     def _fits(self, region: CompiledRegion) -> bool:
@@ -445,7 +448,7 @@ class LlvmEngine(InterpEngine):
         if translated:
             inside = [n for n, count in self._near.items() if count > 0]
             return tuple(sorted(p + n for p in range(start, end, PAGE) for n in inside)), ()
-        programs = self._programs()
+        programs = self._evaluated()
         points = sorted(a for a in self._applied if start <= a < end)
         return (
             tuple(a for a in points if a not in programs),

@@ -237,6 +237,7 @@ class _RegionFunction(NativeFunction):
         self._bail(self.ref(node.args[0]))
 
     def _op_call(self, node: Value) -> str:
+        self.put("budget", self._left())  # a counter may be asked for
         return self.call_library(node)
 
     def _op_trap_if(self, node: Value) -> None:

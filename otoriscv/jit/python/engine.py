@@ -374,7 +374,7 @@ class PythonEngine:
                 if any(pc == address for pc, _ in trace.spans):
                     self._drop(space, start)
 
-    def adopt_conditions(self, hart: Any) -> None:
+    def adopt_programs(self, hart: Any) -> None:
         """They are evaluated as Python functions already."""
 
     def place(self, hart: Any) -> int | None:
