@@ -351,7 +351,7 @@ class Runner:
         pc = hart.q[_PC]
         past = pc in (self._seen.pop(hart.index, None), self._hooked.get(hart.index))
         past = past and pc in machine.breakpoints
-        apart = past and (machine.breakpoints.owners(pc) & HOOKS or machine.conditions_at(pc))
+        apart = past and (machine.breakpoints.owners(pc) & HOOKS or machine.programs_at(pc))
         first: int = m[_STEPS_END]
         end = first + most
         if virtual:

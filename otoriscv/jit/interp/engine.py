@@ -99,7 +99,7 @@ class InterpEngine:
         """
         q, m = hart.q, self._m
         pc = q[_PC]
-        if m[_STOP] or q[_WATCH_SKIP] or self._p.conditions_at(pc):
+        if m[_STOP] or q[_WATCH_SKIP] or self._p.programs_at(pc):
             return self._helper.step(hart)
         m[_PAST] = pc | 1
         if self._changed:
