@@ -26,6 +26,8 @@ __all__ = ["BreakpointPrograms"]
 
 #: How often a breakpoint does not stop before the engine is asked to take it over.
 PATIENCE: Final = 16
+#: Conditions kept as Python functions: a debugger sends the same ones at every stop.
+KEPT: Final = 4096
 
 _PC: Final = 32
 _CSRS: Final = 65
@@ -114,6 +116,8 @@ class BreakpointPrograms:
     def _condition(self, bytecode: bytes) -> Callable[[Any], int]:
         made = self._compiled.get(bytecode)
         if made is None:
+            if len(self._compiled) >= KEPT:
+                self._compiled.clear()
             machine = self._machine
             made = machine.stepper.program(translate(bytecode, machine.xlen))
             self._compiled[bytecode] = made

@@ -27,7 +27,8 @@ __all__ = [
     "IsaError", "decode_native", "handlers", "numbers", "variant_sets",
 ]  # fmt: skip
 
-_CACHE_LIMIT: Final = 1 << 17
+#: Instructions kept decoded, of half a kilobyte each; there is a decoder for each engine.
+_CACHE_LIMIT: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ TRIES: Final = 4
 MAX_TARGETS: Final = 64
 #: Regions that may contain one instruction: a caller's copy and its own.
 COPIES: Final = 3
+#: Places of which heat is kept, and places that are not asked for again.
+PLACES: Final = 1 << 14
 #: How often code of 256 bytes may be rewritten before it stays interpreted.
 REWRITES: Final = 8
 
@@ -335,6 +337,10 @@ class LlvmEngine(InterpEngine):
                 news += 1
                 self._request(hart, pc, mark)
         self._seen = taken
+        if len(self._heat) > PLACES:  # what was seen once in a long run
+            self._heat = Counter({n: c for n, c in self._heat.items() if c > 1 or n in self._hot})
+        if len(self._refused) > PLACES:
+            self._refused.clear()
         every = m[MACHINE["sample_every"]]
         if news:
             m[MACHINE["sample_every"]] = max(self._first, every >> 4)
@@ -354,12 +360,12 @@ class LlvmEngine(InterpEngine):
             return
         request = self._make_request(hart, pc, mark)
         if request is None:
-            self._heat[near] = 0
+            del self._heat[near]
             return
         cached = find(request, self._store)
         if cached is not None:
             self.statistics["cached"] += 1
-            self._heat[near] = 0
+            del self._heat[near]
             self._install(request, cached)
         elif self._workers is None:
             try:
@@ -381,7 +387,7 @@ class LlvmEngine(InterpEngine):
                 continue  # another region covers it now
             request = self._make_request(hart, pc, mark)
             if request is None:
-                self._heat[near] = 0
+                del self._heat[near]
             else:
                 self._pending.add(near)
                 workers.submit(request)
@@ -464,7 +470,7 @@ class LlvmEngine(InterpEngine):
     def _arrived(self, request: Request, region: CompiledRegion | JitError) -> None:
         mark = request.mark
         self._pending.discard(_near(mark))
-        self._heat[_near(mark)] = 0
+        del self._heat[_near(mark)]
         if isinstance(region, JitError):
             self._refused.add(mark)
             self.statistics["refused"] += 1

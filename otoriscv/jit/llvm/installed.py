@@ -220,7 +220,11 @@ class InstalledRegions:
         self._free.append(number)
         self._slots.free(row.first, len(row.entries))
         region = row.placed.region
-        (self._translated if region.translated else self._direct).subtract(row.placed.places())
+        covered = self._translated if region.translated else self._direct
+        for place in row.placed.places():
+            covered[place] -= 1
+            if not covered[place]:
+                del covered[place]
         return row.placed
 
 

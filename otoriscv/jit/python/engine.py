@@ -56,7 +56,7 @@ _SPACES = 64  #: contexts whose traces are kept
 _Entry = tuple[Callable[[Any, int], tuple[int, int]], int]
 
 #: Instructions kept compiled for `step`: some 10 KiB each.
-_MAX_STEPS = 4096
+_MAX_STEPS = 1024
 
 TRAP = 1  #: status of a slow routine: take the trap in trap_cause and trap_tval
 DONE_POLL = 2  #: status: done; interrupts or deadlines may have changed
