@@ -42,11 +42,17 @@ class RM:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A binary interchange format; *precision* counts the leading one."""
+    """A binary interchange format; *precision* counts the leading one.
+
+    *letter* and *code* stand for it in mnemonics and in encodings, *extension* computes with it.
+    """
 
     name: str
     width: int
     precision: int
+    letter: str
+    code: str
+    extension: str
 
     @property
     def bias(self) -> int:
@@ -86,8 +92,8 @@ class Format:
         return 64 - self.precision
 
 
-F32: Final = Format("f32", 32, 24)
-F64: Final = Format("f64", 64, 53)
+F32: Final = Format("f32", 32, 24, "s", "00", "F")
+F64: Final = Format("f64", 64, 53, "d", "01", "D")
 
 
 # -- parts

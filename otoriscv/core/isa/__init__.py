@@ -17,6 +17,7 @@ from otoriscv.core.isa import zbc
 from otoriscv.core.isa import zbs
 from otoriscv.core.isa import zicond
 from otoriscv.core.isa import zihintpause
+from otoriscv.core.isa import rv_fd
 from otoriscv.core.isa import rv_f
 from otoriscv.core.isa import rv_d
 from otoriscv.core.isa import rv_cf
@@ -24,6 +25,6 @@ from otoriscv.core.isa import zicbo
 # isort: on
 
 __all__ = [
-    "privileged", "rv_a", "rv_c", "rv_cf", "rv_d", "rv_f", "rv_i", "rv_m", "zba", "zbb", "zbc",
-    "zbs", "zicbo", "zicond", "zicsr", "zifencei", "zihintpause",
+    "privileged", "rv_a", "rv_c", "rv_cf", "rv_d", "rv_f", "rv_fd", "rv_i", "rv_m", "zba", "zbb",
+    "zbc", "zbs", "zicbo", "zicond", "zicsr", "zifencei", "zihintpause",
 ]  # fmt: skip

@@ -7,23 +7,53 @@ small or so big that anything else could be raised.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import wraps
+from typing import Final, TypeAlias
 
 from otoriscv.core.isa.sem import CAUSE, Sem
+from otoriscv.core.isa.table import insn
 from otoriscv.core.mstatus import MSTATUS
-from otoriscv.core.softfloat import F32, NV, NX, RM, Format, equal, is_nan, less, smaller
+from otoriscv.core.softfloat import F32, F64, NV, NX, RM, Format, equal, is_nan, less, smaller
 from otoriscv.core.uop import Value
 
 __all__ = [
     "DYN", "EQ", "LE", "LT", "arithmetic", "between", "classify", "compare", "convert", "enabled",
-    "from_int", "inject", "load", "minmax", "negated", "read", "rounding", "store", "to_int",
-    "write",
+    "formats", "from_int", "inject", "load", "minmax", "negated", "read", "rounding", "store",
+    "to_int", "write",
 ]  # fmt: skip
 
 #: The variants of a row with a rounding mode.
 DYN: Final = ("dyn",)
 EQ, LT, LE = range(3)
 _BOX: Final = 0xFFFF_FFFF << 32
+
+
+#: What an operation means for one format.
+Meaning: TypeAlias = Callable[[Sem, Format], None]
+
+
+def formats(
+    asm: str, pattern: str, *, xlen: int | None = None, variants: tuple[str, ...] = ()
+) -> Callable[[Meaning], Meaning]:
+    """Register the decorated operation for every format: as `insn`, with ``{f}`` in *asm* for the
+    format's letter and ``fmt`` in *pattern* for its code.
+    """
+
+    def register(meaning: Meaning) -> Meaning:
+        for f in (F32, F64):
+
+            @insn(
+                asm.format(f=f.letter), pattern.replace("fmt", f.code), f.extension,
+                xlen=xlen, variants=variants,
+            )  # fmt: skip
+            @wraps(meaning)
+            def semantics(m: Sem, f: Format = f) -> None:
+                meaning(m, f)
+
+        return meaning
+
+    return register
 
 
 def enabled(m: Sem) -> None:
@@ -145,15 +175,13 @@ def convert(m: Sem, f: Format, to: Format) -> None:
     write(m, to, m.call(f"{f.name}_to_{to.name}", read(m, "fs1", f), rm))
 
 
-def between(m: Sem, bits: int, *, to_x: bool) -> None:
+def between(m: Sem, f: Format, *, to_x: bool) -> None:
     """Move a bit pattern between register files."""
     enabled(m)
     if to_x:
-        m.rd = m.read_f("fs1").trunc(bits).sext(m.xlen)
-    elif bits == 32:
-        write(m, F32, m.rs1.trunc(32))
+        m.rd = m.read_f("fs1").trunc(f.width).sext(m.xlen)
     else:
-        write(m, Format("bits", 64, 53), m.rs1)
+        write(m, f, m.rs1.trunc(f.width))
 
 
 def load(m: Sem, f: Format) -> None:
