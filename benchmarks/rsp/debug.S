@@ -84,8 +84,8 @@ start_\name:
     loop within, 0x800
     loop across, 4096 - 12 - 8
 
-# One instruction of the loop is changed in each round; the other loop changes data.
-    .macro change name, target
+# One instruction of the loop is changed in each round; the other loop changes data only.
+    .macro change name, target, fence
     .balign 4096
 start_\name:
     la   s0, \target
@@ -97,7 +97,7 @@ start_\name:
     add  t1, t1, s1
     lw   t0, 0(t1)
     sw   t0, 0(s0)
-    fence.i
+    \fence
     j    1f
     .balign 64
 1:
@@ -111,8 +111,8 @@ old_\name:
     addi t2, t2, 1
     addi t2, t2, 2
     .endm
-    change rewrite, code_rewrite
-    change rewrites_data, word
+    change rewrite, code_rewrite, fence.i
+    change rewrites_data, word, nop
 
     .section .data
     .balign 4096

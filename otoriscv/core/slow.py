@@ -165,6 +165,11 @@ def load_slow(b: Builder, address: Value, size: Value, kind: Value) -> None:
 @routine(3)
 def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
     """Store the low *size* bytes of *value*; ROM ignores stores."""
+    # a store into a line with code is slow for no other reason than that
+    at = (((address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)) << 1) + b.get("data_bank")
+    at = at + (tlb_slot(0, TLB_W) - tlb_slot(0, 0))
+    with b.if_((address & (size - 1 | -PAGE)).eq(b.get("tlb", at))):
+        _put(b, address + b.get("tlb", at + 1), value, size)
     misaligned = (address & (size - 1)).ne(0)
     with b.if_(misaligned & b.get("misaligned_trap").ne(0)):
         _trap(b, CAUSE.STORE_MISALIGNED, address)
@@ -174,13 +179,21 @@ def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
     place = _resolved(b, address, size, b.const(TLB_W, 64))
     with b.if_(place.eq(0)):
         b.ret(b.call("store_device", b.get("phys"), value, size))
-    b.set("store_at", place)
-    b.set("store_end", place + (size - 1))
     with b.if_(place.bit(63).eq(0)):
         b.call("tlb_fill", address, place, TLB_W)
-        b.call("poke", place, value, size)
-        with b.if_(b.get_m("stop").ne(0)):
-            b.ret(DONE_POLL)
+        _put(b, place, value, size)
+    b.set("store_at", place)
+    b.set("store_end", place + (size - 1))
+    b.ret(DONE)
+
+
+def _put(b: Builder, place: Value, value: Value, size: Value) -> None:
+    """Store at an arena offset, the end of a slow store."""
+    b.set("store_at", place)
+    b.set("store_end", place + (size - 1))
+    b.call("poke", place, value, size)
+    with b.if_(b.get_m("stop").ne(0)):
+        b.ret(DONE_POLL)
     b.ret(DONE)
 
 
