@@ -12,11 +12,13 @@ import pytest
 from otoriscv.board.loaders import load_image
 from otoriscv.board.target import BoardTarget
 from otoriscv.board.virt import VirtConfig, VirtMachine
-from otoriscv.core.layout import HART
+from otoriscv.core.layout import HART, MACHINE
 from otoriscv.gdbstub import GdbServer
 from otoriscv.gdbstub.client import PC, RspClient
 from otoriscv.jit.engines import probe
+from otoriscv.jit.settings import JitSettings
 from otoriscv.tools import find_cc, find_gdb
+from tests.engine_box import HOT
 from tests.gdb_guest import build, line_of
 
 pytest.importorskip("pygdbmi")
@@ -29,7 +31,9 @@ pytestmark = [
 ]
 
 HARTS = 2
-ENGINES = [info.name for info in probe() if info.usable and info.name in ("python", "interp")]
+ENGINES = [info.name for info in probe() if info.usable]
+if "llvm" in ENGINES:
+    ENGINES.append(HOT)
 
 
 class Box(NamedTuple):
@@ -67,7 +71,10 @@ class RawBox(NamedTuple):
 
 def serve(program: Path, engine: str, harts: int = HARTS) -> tuple[GdbServer, BoardTarget]:
     image = load_image(program)
-    target = BoardTarget(VirtMachine(VirtConfig(image=image, engine=engine, harts=harts)))
+    jit = JitSettings()
+    if engine == HOT:
+        engine, jit = "llvm", JitSettings(threshold=1, workers=0)
+    target = BoardTarget(VirtMachine(VirtConfig(image=image, engine=engine, harts=harts, jit=jit)))
     server = GdbServer(target)
     server.start()
     return server, target
@@ -159,6 +166,52 @@ def test_watchpoints(box: Box) -> None:
     gdb.cli("watch counts[1]")  # hart 1 writes it
     stop = gdb.go()
     assert (stop.reason, stop.function, stop.thread) == ("watchpoint-trigger", "worker", "2")
+
+
+def test_stops_in_compiled_code(box: Box) -> None:
+    """A hot loop that the statistics show compiled: breakpoints, conditions, watchpoints, steps and
+    writes act on it at once, and it is still compiled afterwards."""
+    gdb, machine = box.gdb, box.machine
+    gdb.cli("set var rounds = 100000000")
+    f_last = line_of("f-last")
+
+    def hot() -> None:
+        """Run until most of what is retired is retired in regions."""
+        end = time.monotonic() + 120
+        while machine.engine.name == "llvm":
+            before = machine.m[MACHINE["region_steps"]], machine.retired
+            gdb.mi("-exec-continue")
+            time.sleep(0.3)
+            gdb.interrupt()
+            steps = machine.retired - before[1]
+            if (machine.m[MACHINE["region_steps"]] - before[0]) > 0.5 * steps > 0:
+                break
+            assert time.monotonic() < end, "it is not compiled"
+
+    hot()
+    leaf = machine.symbols.get("leaf")
+    assert leaf is not None
+    if machine.engine.name == "llvm":
+        assert any(leaf.address in region.covered for region in machine.engine.regions())  # type: ignore[attr-defined]
+        assert machine.engine.compiled_at(leaf.address) > 0
+    n = gdb.integer("g")
+    gdb.breakpoint(at("f-last"))
+    assert gdb.go().line == f_last
+    assert gdb.integer("n") >= n
+    n = gdb.integer("n")
+    assert gdb.go().line == f_last and gdb.integer("n") == n + 1
+    assert gdb.go("-exec-next").function in ("f", "main")
+    gdb.cli("delete")
+    gdb.breakpoint(at("f-last"), f"-c {n + 20_000}==n")
+    assert gdb.go().line == f_last and gdb.integer("n") == n + 20_000
+    gdb.cli("delete")
+    hot()
+    gdb.cli("watch table[3]")
+    assert gdb.go().reason == "watchpoint-trigger"
+    gdb.cli("delete")
+    gdb.cli("set var rounds = 0")
+    gdb.breakpoint("finish", "-t")
+    assert gdb.go().function == "finish"
 
 
 def test_finish_until_advance(box: Box) -> None:
