@@ -46,6 +46,7 @@ class Run:
     wall: float
     checksum: str
     stats: dict[str, float | int | str] = field(default_factory=dict)
+    compiled: float = 0.0  # share of the instructions retired in regions
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Row:
     seconds: list[float] = field(default_factory=list)  # without startup
     engine_seconds: list[float] = field(default_factory=list)  # what --stats-json says
     ratios: list[float] = field(default_factory=list)  # rate over QEMU's, round by round
+    compiled: list[float] = field(default_factory=list)  # share retired in regions, by round
 
     @property
     def mips(self) -> float:
@@ -104,7 +106,7 @@ def run_engine(engine: str, kernel: Kernel, timeout: float) -> Run:
         command += ["--engine", engine, "--clock", "virtual", "--stats-json", str(file)]
         wall, said = finish(command, timeout)
         stats = json.loads(file.read_text())
-    return Run(wall, said, stats)
+    return Run(wall, said, stats, stats["share"].get("llvm", 0.0))
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -196,6 +198,7 @@ def measure(
                 if run.stats:
                     row.instructions = int(run.stats["instructions"])
                     row.engine_seconds.append(float(run.stats["seconds"]))
+                    row.compiled.append(run.compiled)
         rows += compare(mine)
         say(f"  {work.name:10}" + "".join(f" {row.runner} {row.mips:.3g} MIPS" for row in mine))
     return rows
@@ -236,6 +239,8 @@ def table(rows: Sequence[Row], engines: Sequence[str], base: str = QEMU) -> str:
                 row = here[kernel, engine]
                 low, high = min(row.ratios), max(row.ratios)
                 spread = f"{median(row.ratios):.3g} ({low:.3g}-{high:.3g})"
+                if any(row.compiled):
+                    spread += f", {100 * median(row.compiled):.1f} %"
                 cells += [f"{row.mips:.3g}", spread]
             lines.append("| " + " | ".join(cells) + " |")
         means = ["**geometric mean**", "", f"{mean_mips(here, base):.4g}"]
@@ -245,7 +250,7 @@ def table(rows: Sequence[Row], engines: Sequence[str], base: str = QEMU) -> str:
         lines += ["| " + " | ".join(means) + " |", ""]
     lines.append(
         "MIPS: millions of guest instructions a second in the median round; for the host's own "
-        "code, as many as the guest needs for the same work."
+        "code, as many as the guest needs for the same work. %: what of them was retired in regions."
     )
     return "\n".join(lines)
 
