@@ -250,7 +250,7 @@ def table(rows: Sequence[Row], engines: Sequence[str], base: str = QEMU) -> str:
         lines += ["| " + " | ".join(means) + " |", ""]
     lines.append(
         "MIPS: millions of guest instructions a second in the median round; for the host's own "
-        "code, as many as the guest needs for the same work. %: what of them was retired in regions."
+        "code, as many as the guest needs for the same work. %: of them retired in regions."
     )
     return "\n".join(lines)
 
