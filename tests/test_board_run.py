@@ -125,6 +125,26 @@ def test_wfi_skips_time_exactly(engine: str) -> None:
     guest.close()
 
 
+@pytest.mark.parametrize("log_ticks, wakes", ((49, True), (50, False)))
+def test_a_deadline_far_ahead(engine: str, log_ticks: int, wakes: bool) -> None:
+    """Native code counts deadlines in ticks, of 100 instants here: so does the idle machine."""
+    stop, _ = run(
+        f"""
+_start:
+    li t0, 0x2004000
+    li t1, 1 << {log_ticks}
+    sd t1, 0(t0)
+    li t0, 0x80
+    csrw mie, t0
+    wfi
+    j pass
+{FINISH}
+""",
+        engine,
+    )
+    assert stop.reason is (StopReason.EXIT if wakes else StopReason.IDLE)
+
+
 def test_idle_ends_the_run(engine: str) -> None:
     stop, _ = run("_start: wfi\n j _start", engine)
     assert stop.reason is StopReason.IDLE

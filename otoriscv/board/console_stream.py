@@ -1,6 +1,8 @@
 """Consoles behind a TCP port or a pseudo-terminal: one thread per console moves the bytes.
 
-Output waits in a buffer until somebody reads it; of what nobody reads, the last mebibyte is kept.
+Output waits in a buffer until somebody reads it; of what nobody reads, the last mebibyte is kept. A
+client that reads slowly slows the guest down and loses nothing, unless it reads nothing for
+`_PATIENCE` seconds.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ __all__ = ["PtyConsole", "StreamConsole", "TcpConsole"]
 
 _BACKLOG: Final = 1 << 20
 _CHUNK: Final = 1 << 14
+_PATIENCE: Final = 3.0
 
 
 class StreamConsole:
@@ -35,8 +38,9 @@ class StreamConsole:
         self._queue = InputQueue()
         self._queue.notify = self._tell
         self._queue.on_room = self._wake
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._out = bytearray()
+        self._patient = True  # the peer has read since it was waited for in vain
         self._closed = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
@@ -51,9 +55,24 @@ class StreamConsole:
     def write(self, data: bytes) -> None:
         """Queue output for the peer."""
         with self._lock:
+            if len(self._out) + len(data) > _BACKLOG:
+                self._await_peer()
             self._out += data
             del self._out[: max(0, len(self._out) - _BACKLOG)]
         self._wake()
+
+    def _await_peer(self) -> None:
+        """Wait until the peer has read half of what waits, or seems not to read any more."""
+        while self._patient and self._listens and len(self._out) > _BACKLOG // 2:
+            self._wake()
+            before = len(self._out)
+            self._lock.wait(_PATIENCE)
+            self._patient = len(self._out) < before or not self._listens
+
+    @property
+    def _listens(self) -> bool:
+        """Whether there is somebody who may read."""
+        return self._peer is not None and not self._closed
 
     def read(self, limit: int) -> bytes:
         """What the peer sent."""
@@ -118,6 +137,8 @@ class StreamConsole:
             except OSError:
                 return False
             del self._out[:sent]
+            self._patient = True
+            self._lock.notify_all()
         return True
 
     def _receive(self) -> bool:
@@ -145,7 +166,9 @@ class StreamConsole:
     def _hang_up(self) -> None:
         if self._peer is not None:
             os.close(self._peer)
-            self._peer = None
+            with self._lock:
+                self._peer = None
+                self._lock.notify_all()
 
 
 class TcpConsole(StreamConsole):

@@ -54,6 +54,7 @@ _STEPS_END: Final = MACHINE["steps_end"]
 _SLICE_END: Final = MACHINE["slice_end"]
 _SKIP: Final = MACHINE["skip"]
 _PAST: Final = MACHINE["past"]
+_TIME_DELTA: Final = MACHINE["time_delta"]
 _EBREAK_EXITS: Final = MACHINE["ebreak_exits"]
 
 
@@ -597,10 +598,8 @@ class Runner:
             if only is not None and index not in only:
                 continue
             for compare, bit in _timers(q):
-                if not q[_MIE] & bit or compare == _NEVER:
-                    continue
-                due = machine.clock.instant_of(compare)
-                if due < FAR:
+                if q[_MIE] & bit and (compare - self._m[_TIME_DELTA]) & _NEVER < FAR:
+                    due = machine.clock.instant_of(compare)
                     found = due if found is None else min(found, due)
         return found
 
