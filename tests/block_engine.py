@@ -124,10 +124,10 @@ class BlockEngine:
         self.backend.clear()
         self._forget()
 
-    def compiled_at(self, address: int) -> int:
+    def compiled_at(self, pc: int, physical: int, *, translated: bool) -> int:
         """How many blocks contain it."""
         blocks = [b for b in self._blocks.values() if b is not None and b.valid]
-        return sum(any(s <= address < e for s, e in b.spans) for b in blocks)
+        return sum(any(s <= pc < e for s, e in b.spans) for b in blocks)
 
     def report(self) -> dict[str, object]:
         return {"executed": self.executed, "stepped": self.stepped, "errors": self.errors}

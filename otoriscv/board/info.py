@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otoriscv.board.info_paging import pages, tlb
 from otoriscv.board.info_virtio import virtio
 from otoriscv.board.statistics import gather, lines
+from otoriscv.board.translation import physical, scheme_of
 from otoriscv.core.bus import Access, Device
 from otoriscv.core.csr import existing
 from otoriscv.core.hart import Hart
@@ -150,7 +151,11 @@ def _translations(machine: VirtMachine) -> str:
     facts = gather(machine)
     text = "".join(f"{line}\n" for line in lines(facts))
     for hart in machine.harts:
-        count = machine.engine.compiled_at(hart.pc)
+        place = physical(hart, machine.memory, hart.pc, fetch=True)
+        translated = hart.priv != 3 and scheme_of(hart) is not None
+        count = 0
+        if place is not None:
+            count = machine.engine.compiled_at(hart.pc, place, translated=translated)
         what = f"in {count} compiled regions" if count else "not in compiled code"
         text += f"hart {hart.index}: pc {hart.pc:#x} is {what}\n"
     return text

@@ -133,10 +133,11 @@ def walk(scheme: Scheme, memory: Memory, address: int) -> Iterator[Entry]:
         table = entry.target
 
 
-def physical(hart: Hart, memory: Memory, address: int) -> int | None:
-    """The physical address of *address* for the loads of *hart*, None where nothing is mapped."""
+def physical(hart: Hart, memory: Memory, address: int, *, fetch: bool = False) -> int | None:
+    """The physical address of *address* for the loads of *hart*, or for its fetches; None where
+    nothing is mapped."""
     scheme = scheme_of(hart)
-    if scheme is None or _data_privilege(hart) == 3:
+    if scheme is None or (hart.priv if fetch else _data_privilege(hart)) == 3:
         return address
     for entry in walk(scheme, memory, address):
         if entry.valid and entry.leaf:

@@ -96,9 +96,10 @@ class Engine(Protocol):
         """What statistics show of the engine: numbers and mappings of numbers, by name."""
         ...
 
-    def compiled_at(self, address: int) -> int:
-        """How many compiled regions contain the instruction at *address*, untranslated; an engine
-        that compiles all that it runs says 0 or 1.
+    def compiled_at(self, pc: int, physical: int, *, translated: bool) -> int:
+        """How many compiled regions contain the instruction at *pc*, which lies at *physical*, and
+        can run when addresses are *translated* or not. An engine that compiles all that it runs
+        says 0 or 1.
         """
         ...
 

@@ -1,5 +1,8 @@
 /* The first process of the rv32 guest: no library, system calls only. It says what it finds, forks,
- * computes with floating point, and switches off. */
+ * computes with floating point, and switches off. With an argument (`-- work` on the kernel's command
+ * line) it does something else before it switches off:
+ *   work   computes, and opens and closes a file, for ever: something to debug
+ *   echo   repeats what is typed, line by line, until one begins with a full stop */
 
 typedef unsigned long word;
 
@@ -41,8 +44,29 @@ static void print_file(const char *path)
     call(CLOSE, file, 0, 0, 0, 0);
 }
 
-__attribute__((used)) static void run(void)
+static void work(void)
 {
+    volatile word result = 1;
+    for (;;) {
+        word x = result;
+        for (int round = 0; round < 1000; round++)
+            x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+        result = x;
+        call(CLOSE, call(OPEN, (word)-100, (word)"/init", 0, 0, 0), 0, 0, 0, 0);
+    }
+}
+
+static void echo(void)
+{
+    static char line[4096];
+    long size;
+    while ((size = call(READ, 0, (word)line, sizeof line, 0, 0)) > 0 && line[0] != '.')
+        call(WRITE, 1, (word)line, size, 0, 0);
+}
+
+__attribute__((used)) static void run(const word *stack)
+{
+    const char *job = stack[0] > 1 ? (const char *)stack[2] : "";
     static struct { char field[6][65]; } name;
     static int status[32];
     volatile double x = 190.0, root = 1.0;
@@ -63,6 +87,10 @@ __attribute__((used)) static void run(void)
     for (int i = 0; i < 40; i++)
         root = (root + x / root) / 2;
     print("root "), print_number((unsigned)(root * 1000000.0)), print("\n");
+    if (job[0] == 'w')
+        work();
+    if (job[0] == 'e')
+        echo();
     call(REBOOT, 0xfee1dead, 672274793, 0x4321fedc /* power off */, 0, 0);
     for (;;)
         ;
@@ -71,5 +99,5 @@ __attribute__((used)) static void run(void)
 __attribute__((naked)) void _start(void)
 {
     __asm__(".option push\n\t.option norelax\n\tla gp, __global_pointer$\n\t.option pop\n\t"
-            "andi sp, sp, -16\n\tj run");
+            "mv a0, sp\n\tandi sp, sp, -16\n\tj run");
 }

@@ -27,6 +27,7 @@ KERNEL: Final = BUILD / "vmlinuz32"
 SYMBOLS: Final = BUILD / "vmlinux32"
 INITRD: Final = BUILD / "initrd32.gz"
 _HERE: Final = Path(__file__).resolve().parent
+_INIT: Final = _HERE / "init32.c"
 _CROSS: Final = "riscv64-linux-gnu-"
 _NEEDED: Final = {
     f"{_CROSS}gcc": "gcc-riscv64-linux-gnu",
@@ -94,7 +95,7 @@ def initramfs() -> None:
         raise DebianError(f"no RISC-V compiler for its first process: {cc.reason}")
     program = BUILD / "init32"
     options = ["-march=rv32imafdc", "-mabi=ilp32d", "-O2", "-static", "-nostdlib", "-ffreestanding"]
-    command = [*cc.command, *options, "-o", str(program), str(_HERE / "init32.c"), "-lgcc"]
+    command = [*cc.command, *options, "-o", str(program), str(_INIT), "-lgcc"]
     _run(command, BUILD, BUILD / "linux32.log")
     root = Archive()
     root.device("dev/console", 5, 1)
@@ -106,7 +107,7 @@ def main() -> int:
     """Build what is missing and say how to boot."""
     try:
         BUILD.mkdir(exist_ok=True)
-        if not INITRD.exists():
+        if not INITRD.exists() or INITRD.stat().st_mtime < _INIT.stat().st_mtime:
             initramfs()
         if not KERNEL.exists():
             kernel()

@@ -22,6 +22,7 @@ class VirtioDevice(Stateful):
     number: ClassVar[int]  # virtio 1.2, section 5
     queue_sizes: ClassVar[Sequence[int]]
     features: int = 0
+    needs_version_1: ClassVar = False  # a driver that does not choose it would be misunderstood
     feature_names: ClassVar[Mapping[int, str]] = {}  # of single bits, for people
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from otoriscv.devices.virtio.queue import GuestMemory, Queue, QueueError
 __all__ = ["VirtioMmio"]
 
 _MAGIC: Final = int.from_bytes(b"virt", "little")
-_VENDOR: Final = int.from_bytes(b"OTO\0", "little")
+_VENDOR: Final = int.from_bytes(b"QEMU", "little")  # the board is QEMU's, and xv6 insists
 _VERSION_1: Final = 1 << 32
 _INDIRECT_DESC: Final = 1 << 28
 _ACKNOWLEDGE, _DRIVER, _DRIVER_OK, _FEATURES_OK, _NEEDS_RESET, _FAILED = 1, 2, 4, 8, 64, 128
@@ -191,7 +191,8 @@ class VirtioMmio(Stateful):
         value &= _KNOWN
         if value & _FEATURES_OK and not self._status & _FEATURES_OK:
             chosen = self._driver_features
-            if chosen & ~self._features or not chosen & _VERSION_1:
+            old = not chosen & _VERSION_1  # a device MAY refuse this (section 6.2); xv6 does it
+            if chosen & ~self._features or (old and self.virtio_device.needs_version_1):
                 value &= ~_FEATURES_OK
             else:
                 self.virtio_device.negotiated(chosen)

@@ -27,6 +27,7 @@ class VirtioNet(VirtioDevice):
     name = "virtio-net"
     number = 1
     queue_sizes: ClassVar = (256, 256)
+    needs_version_1 = True  # the header was shorter before
     features = _MAC | _STATUS
     feature_names: ClassVar = {_MAC: "MAC", _STATUS: "STATUS"}
     STATE = ("_waiting", "dropped")

@@ -216,7 +216,7 @@ class InterpEngine:
         """Where the interpreter itself came from."""
         return {"interpreter": "from the cache" if self._library.cached else "built now"}
 
-    def compiled_at(self, address: int) -> int:
+    def compiled_at(self, pc: int, physical: int, *, translated: bool) -> int:
         """The interpreter compiles nothing."""
         return 0
 

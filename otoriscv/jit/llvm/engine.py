@@ -246,10 +246,10 @@ class LlvmEngine(InterpEngine):
         code: int = hart.q[HART["exit_code"]]
         return code
 
-    def compiled_at(self, address: int) -> int:
+    def compiled_at(self, pc: int, physical: int, *, translated: bool) -> int:
         """How many regions contain the instruction."""
-        place = self._p.memory.find(address)
-        return 0 if place is None else self._regions.covering(place, translated=False)
+        place = self._p.memory.find(physical)
+        return 0 if place is None else self._regions.covering(place, translated=translated)
 
     def close(self) -> None:
         if self._workers is not None:

@@ -394,11 +394,11 @@ class PythonEngine:
         traces = sum(len(space.made) for space in self._spaces.values())
         return {"traces": traces, "steps_compiled": len(self._steps)}
 
-    def compiled_at(self, address: int) -> int:
+    def compiled_at(self, pc: int, physical: int, *, translated: bool) -> int:
         """1 when a trace contains it."""
         spaces = self._spaces.values()
         traces = (trace for space in spaces for trace in space.made.values())
-        return int(any(pc == address for trace in traces for pc, _ in trace.spans))
+        return int(any(at == pc for trace in traces for at, _ in trace.spans))
 
     def close(self) -> None:
         """Nothing native to free."""
