@@ -193,7 +193,8 @@ def test_stops_in_compiled_code(box: Box) -> None:
     assert leaf is not None
     if machine.engine.name == "llvm":
         assert any(leaf.address in region.covered for region in machine.engine.regions())  # type: ignore[attr-defined]
-        assert machine.engine.compiled_at(leaf.address) > 0
+        at_leaf = leaf.address
+        assert machine.engine.compiled_at(at_leaf, at_leaf, translated=False) > 0
     n = gdb.integer("g")
     gdb.breakpoint(at("f-last"))
     assert gdb.go().line == f_last
