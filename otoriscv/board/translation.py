@@ -200,7 +200,11 @@ class TranslatedMemory:
         self._memory = memory
 
     def _pieces(self, address: int, length: int) -> Iterator[tuple[int, int]]:
-        """Physical address and length of each page's part; `MemoryHole` where nothing is."""
+        """Physical address and length of each page's part, or of all when nothing is translated;
+        `MemoryHole` where nothing is."""
+        if scheme_of(self._hart) is None or _data_privilege(self._hart) == 3:
+            yield address, length
+            return
         while length > 0:
             part = min(length, PAGE - address % PAGE)
             where = physical(self._hart, self._memory, address)

@@ -28,7 +28,8 @@ MAX_PACKET = 0x100000
 """The longest payload taken or sent, in bytes: what ``PacketSize`` announces (in hexadecimal)."""
 
 _SLICE = 256  # 255 * 256 + 1 is below adler32's modulus, so its low half is the exact sum plus one
-_SPECIAL = re.compile(rb"[#$}*]")
+#: What is sent as something else, the escape character itself first.
+_SPECIAL = tuple((bytes((c,)), bytes((0x7D, c ^ 0x20))) for c in b"}#$*")
 _PLAIN = re.compile(rb"\$([^#$}*\x03]{0,200})#[0-9a-fA-F]{2}", re.DOTALL)  # most packets are
 _ESCAPED = re.compile(rb"\}(.)", re.DOTALL)
 _START = re.compile(rb"[$\x03-]")
@@ -66,9 +67,9 @@ def checksum(data: bytes | bytearray) -> int:
 
 def escape(data: bytes) -> bytes:
     """Make binary data fit for a payload."""
-    if _SPECIAL.search(data) is None:
-        return data
-    return _SPECIAL.sub(lambda match: bytes((0x7D, match[0][0] ^ 0x20)), data)
+    for special in _SPECIAL:
+        data = data.replace(*special)
+    return data
 
 
 def unescape(data: bytes) -> bytes:
