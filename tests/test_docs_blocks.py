@@ -62,6 +62,7 @@ def test_what_runs_elsewhere_is_little() -> None:
         ("README.md", ".ci/run"),
         ("CONTRIBUTING.md", ".ci/run"),
         ("docs/howto/linux.md", "tests/test_linux.py"),
+        ("examples/systems/README.md", "tests/test_systems.py"),
     }
 
 
