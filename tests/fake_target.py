@@ -68,6 +68,7 @@ class FakeTarget:
         self.kills = 0
         self.inserted = 0  # how often a breakpoint was given to us
         self.last_stop = StopEvent(StopKind.INTERRUPT)
+        self.sleepers: set[int] = set()  # the harts that say they wait
         self._steps = 0
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -95,6 +96,10 @@ class FakeTarget:
         self.image = bytes(image)
         self.reset()
 
+    def load_at(self, offset: int, word: int) -> None:
+        """Put an instruction into memory, as it is now."""
+        self.memory[offset : offset + 4] = word.to_bytes(4, "little")
+
     # Target.
 
     @property
@@ -114,6 +119,9 @@ class FakeTarget:
     def write_register(self, hart: int, number: int, value: int) -> None:
         if number:
             self.values[hart][number] = value & ((1 << self.xlen) - 1)
+
+    def waiting(self, hart: int) -> bool:
+        return hart in self.sleepers
 
     def read_memory(self, hart: int, address: int, length: int) -> bytes:
         at = address - BASE

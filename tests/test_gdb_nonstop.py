@@ -136,6 +136,42 @@ def test_a_breakpoint_set_while_all_run(box: Box) -> None:
     assert box.states() == ["stopped", "stopped"]
 
 
+def test_a_line_that_loops(box: Box) -> None:
+    gdb = box.gdb
+    gdb.breakpoint("worker", "-t")
+    gdb.mi("-exec-continue --thread 1")
+    assert box.run("-exec-continue --thread 2").function == "worker"
+    # In this mode gdb 13 asks what vCont can do (ranges, too) when it first interrupts a hart.
+    gdb.mi("-exec-continue --thread 2")
+    assert box.run("-exec-interrupt --thread 2").function == "worker"
+    count = box.counts()
+    gdb.mi("-exec-next --thread 2")
+    # With a stop at each instruction this would take minutes.
+    until(lambda: box.counts() > count + 20_000, 30)
+    assert box.states() == ["running", "running"]
+    gdb._stops.clear()
+    gdb.breakpoint(f"guest.c:{line_of('worker-loop')}")
+    stop = gdb.wait_stop()
+    assert (stop.thread, stop.reason) == ("2", "breakpoint-hit")
+    assert box.states() == ["running", "stopped"]
+
+
+def test_what_is_printed_comes_with_the_stops(box: Box, tmp_path: Path) -> None:
+    gdb = box.gdb
+    script = tmp_path / "hook.gdb"
+    script.write_text("define hook-stop\nmonitor console\nend\n")
+    gdb.cli(f"source {script}")
+    gdb.cli("set dprintf-style agent")
+    gdb.cli('dprintf leaf, "leaf %d\\n", n')
+    gdb.cli("set var rounds = 2")
+    gdb.breakpoint("factorial", "-t")
+    gdb.text()
+    assert box.run("-exec-continue --thread 1").function == "factorial"
+    assert [line for line in gdb.text().splitlines() if line.startswith("leaf")] == [
+        f"leaf {n}" for n in (0, 1, 2, 3, 1, 2, 3, 4)
+    ]
+
+
 def test_a_watchpoint(box: Box) -> None:
     gdb = box.gdb
     gdb.mi("-exec-continue --thread 2")

@@ -334,7 +334,7 @@ def test_registers_memory_and_csrs(box: Box) -> None:
 def test_threads_and_interrupt(box: Box) -> None:
     gdb = box.gdb
     threads = gdb.mi("-thread-info")["threads"]
-    assert [thread["details"] for thread in threads] == ["Name: Hart 0", "Name: Hart 1"]
+    assert [thread["details"] for thread in threads] == ["M-mode, halted"] * 2
     gdb.cli("set var running = 2")
     gdb.mi("-exec-continue")
     end = time.monotonic() + 20

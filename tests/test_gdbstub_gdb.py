@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from otoriscv.gdbstub import GdbServer
+from otoriscv.gdbstub.description import PRIV
 from otoriscv.tools import find_cc, find_gdb
 from tests.fake_target import BASE, EBREAK, EXIT, LOOP, PRINT, STORE, FakeTarget
 
@@ -58,7 +59,7 @@ def test_attaching_without_a_file(server: GdbServer, target: FakeTarget, tmp_pat
     text = done.stdout
     assert "warning" not in text.lower(), text
     assert f'(currently "riscv:rv{target.xlen}")' in text
-    assert "Name: Hart 1" in text
+    assert 'Thread 2 "Hart 1" (M-mode, halted)' in text
     assert "0x80000000" in text
     assert f"$1 = 0x{'4000000000001105' if target.xlen == 64 else '40001105'}"[:8] in text
     assert "detached" in text
@@ -158,7 +159,12 @@ def test_monitor_and_run_again(server: GdbServer, target: FakeTarget) -> None:
 
 def test_threads(gdb: Gdb, target: FakeTarget) -> None:
     threads = gdb.mi("-thread-info")["threads"]
-    assert [thread["details"] for thread in threads] == ["Name: Hart 0", "Name: Hart 1"]
+    assert [thread["details"] for thread in threads] == ["M-mode, halted"] * 2
+    assert [thread["name"] for thread in threads] == ["Hart 0", "Hart 1"]
+    target.sleepers.add(1)
+    target.values[0][PRIV] = 1
+    threads = gdb.mi("-thread-info")["threads"]
+    assert [thread["details"] for thread in threads] == ["S-mode, halted", "M-mode, halted, wfi"]
     gdb.mi("-thread-select 2")
     gdb.cli("set scheduler-locking on")
     gdb.go("-exec-step-instruction")

@@ -12,7 +12,7 @@ import pytest
 from otoriscv.gdbstub import GdbServer
 from otoriscv.gdbstub.client import PC
 from otoriscv.gdbstub.packets import frame
-from tests.fake_target import BASE, EBREAK, EXIT, LOOP, FakeTarget
+from tests.fake_target import BASE, CRASH, EBREAK, EXIT, LOOP, PRINT, FakeTarget
 from tests.test_gdbstub_session import until
 
 
@@ -44,6 +44,16 @@ class Wire:
         """The reply, when no notification comes before it."""
         self.send(packet)
         return self.next()
+
+    def monitor(self, command: bytes) -> str:
+        """What a monitor command prints."""
+        text = ""
+        reply = self.ask(b"qRcmd," + command.hex().encode())
+        while reply != "$OK":
+            assert reply.startswith("$O"), reply
+            text += bytes.fromhex(reply[2:]).decode()
+            reply = self.next()
+        return text
 
     def quiet(self) -> bool:
         """Whether nothing comes for a moment."""
@@ -110,6 +120,77 @@ def test_harts_run_and_stop_one_by_one(wire: Wire, target: FakeTarget) -> None:
     assert not target.running
     assert wire.ask(b"vCont;t") == "$OK"
     assert wire.quiet()
+
+
+def test_a_range_is_left_while_others_run(wire: Wire, target: FakeTarget) -> None:
+    for hart in range(3):
+        target.values[hart][PC] = BASE + 0x100  # nothing but steps
+    target.load_at(0x200, LOOP)
+    assert wire.ask(b"vCont;r80000104,80000180:2;c:1") == "$OK"
+    # at once, and not after one instruction; hart 1 has come to its loop meanwhile or will
+    assert stops(wire) == ["T05thread:2"]
+    assert target.values[1][PC] == BASE + 0x180
+    assert target.values[2][PC] == BASE + 0x100
+    until(lambda: target.values[0][PC] == BASE + 0x200)
+    assert target.running
+
+
+def test_a_range_goes_on_after_others_have_stopped(wire: Wire, target: FakeTarget) -> None:
+    assert wire.ask(b"vCont;r80000000,80000004:1") == "$OK"  # a loop in one line
+    assert wire.ask(b"vCont;c:2") == "$OK"
+    assert wire.ask(b"vCont;r80000000,80000004:1") == "$OK"  # it does already
+    assert wire.ask(b"vCont;t:2") == "$OK"
+    assert stops(wire) == ["T00thread:2"]
+    assert target.running
+    # a second range meanwhile is reported step by step
+    assert wire.ask(b"vCont;r80000000,80000004:3") == "$OK"
+    assert stops(wire) == ["T05thread:3"]
+    assert wire.ask(b"qThreadExtraInfo,1") == "$" + b"Hart 0: M-mode, running".hex()
+    assert wire.ask(b"qThreadExtraInfo,2") == "$" + b"Hart 1: M-mode, halted".hex()
+    target.memory[:4] = bytes(4)  # no loop any more
+    assert stops(wire) == ["T05thread:1"]
+    assert target.values[0][PC] == BASE + 4
+    assert not target.running
+    # an interrupt ends one, too, and what runs later is no range
+    target.values[0][PC] = BASE + 0x100
+    target.load_at(0x100, LOOP)
+    assert wire.ask(b"vCont;r80000100,80000104:1") == "$OK"
+    assert wire.ask(b"vCtrlC") == "$OK"
+    assert stops(wire) == ["T02thread:1"]
+    assert wire.ask(b"vCont;c:1") == "$OK"
+    target.load_at(0x100, 0)
+    target.load_at(0x104, EBREAK)
+    assert stops(wire) == ["T05thread:1"]
+    assert target.values[0][PC] == BASE + 0x104
+
+
+def test_what_the_guest_prints_waits_for_a_monitor_command(wire: Wire, target: FakeTarget) -> None:
+    target.load(*(PRINT for _ in range(5)), LOOP)
+    target.values[0][11] = ord("a")
+    assert wire.ask(b"vCont;c:1") == "$OK"
+    until(lambda: target.values[0][PC] == BASE + 20)
+    assert wire.quiet()  # a packet could be taken for an answer
+    assert wire.monitor(b"console") == "aaaaa"
+    assert wire.monitor(b"console") == ""
+    target.values[1][11] = ord("b")
+    assert wire.ask(b"vCont;c:2") == "$OK"
+    until(lambda: target.values[1][PC] == BASE + 20)
+    assert wire.monitor(b"info fake") == "bbbbba fake machine\n"
+    target.load_at(40, CRASH)
+    target.values[2][PC] = BASE + 40
+    assert wire.ask(b"vCont;c:3") == "$OK"
+    assert stops(wire) == ["T0bthread:3"]
+    assert wire.monitor(b"console") == "the guest crashed\n"
+
+
+def test_what_nobody_fetches_comes_in_all_stop_mode(wire: Wire, target: FakeTarget) -> None:
+    target.load(PRINT, LOOP)
+    target.values[0][11] = ord("a")
+    assert wire.ask(b"vCont;c:1") == "$OK"
+    until(lambda: target.values[0][PC] == BASE + 4)
+    assert wire.ask(b"QNonStop:0") == "$OK"
+    assert wire.ask(b"vCont;s:1") == "$O61"
+    assert wire.next().startswith("$T05")
 
 
 def test_looking_while_others_run(wire: Wire, target: FakeTarget) -> None:

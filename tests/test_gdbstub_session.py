@@ -106,7 +106,7 @@ def test_features(client: RspClient) -> None:
         (b"vFile:open:1,2,3", b"F-1,2"),
         (b"!", b"OK"),
         (b"X80000000,0:", b"OK"),
-        (b"qThreadExtraInfo,1", b"Name: Hart 0".hex().encode()),
+        (b"qThreadExtraInfo,1", b"Hart 0: M-mode, halted".hex().encode()),
     ],
 )
 def test_simple_replies(client: RspClient, packet: bytes, reply: bytes) -> None:
@@ -166,7 +166,7 @@ def test_thread_list() -> None:
         reply = client.request(b"qXfer:threads:read::0,1000")
         assert reply.startswith(b"l")
         assert reply.count(b"<thread ") == 3
-        assert b"Name: Hart 2" in reply
+        assert b'name="Hart 2">M-mode, halted<' in reply
         assert client.request(b"qfThreadInfo") == b"m1,2,3"
     server.close()
 

@@ -4,6 +4,10 @@ Most ranges are a source line and are left within a few steps. A loop is not: th
 become breakpoints, and the engine runs at its own speed. These are the addresses that its jumps
 reach outside, and the indirect jumps inside, each of which is stepped. Traps stop by a flag. (Code
 that rewrites the range while it is being stepped over may be left unnoticed.)
+
+The addresses are virtual, as breakpoints are. Under translation the instructions that may change
+the mapping are stepped, too, and an exit that is reached in another address space or mode, while an
+interrupt is being handled, is none.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from typing import TYPE_CHECKING, Final
 
 from otoriscv.board.points import DEBUGGER, RANGE
 from otoriscv.board.stops import Stop, StopReason
+from otoriscv.board.translation import TranslatedMemory
 from otoriscv.core.decode import Decoder
 from otoriscv.core.isa.sem import Sem
 from otoriscv.core.isa.table import Row
 from otoriscv.core.layout import HART, MACHINE
+from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.policy import TlbPolicy
 
 if TYPE_CHECKING:
@@ -62,18 +68,25 @@ class RangeStep:
             stop = self._checked_step()
             if stop is not None:
                 return stop
+        hart = machine.harts[self._hart]
         while True:
             exits = self._exits()
-            if exits is None:
+            if exits is None or hart.pc in exits:
                 stop = self._checked_step()
                 if stop is not None:
                     return stop
                 continue
+            place = self._place()
             with self._stopping_at(exits):
                 stop = machine.run(only=self._only)
-                while stop.pc not in exits and self._passes(stop):
+                while self._passes(stop, exits, place) and not self._debuggers(stop.pc):
                     stop = machine.run(only=self._only)
-            if stop.reason is not StopReason.STEPS or stop.pc not in self._span:
+                passed = self._passes(stop, exits, place)
+            if stop.reason is not StopReason.STEPS:
+                return stop
+            if passed or (stop.pc in self._span and self._debuggers(stop.pc)):
+                return Stop(StopReason.BREAKPOINT, stop.hart, stop.pc)
+            if stop.pc not in self._span:
                 return stop
             after = self._checked_step()
             if after is not None:
@@ -87,21 +100,46 @@ class RangeStep:
         stop = self._step(hart)
         if stop.reason is not StopReason.STEPS or stop.pc not in self._span:
             return stop
-        mine = machine.breakpoints.owners(stop.pc) & DEBUGGER
-        if mine and machine.stops_at_breakpoint(machine.harts[hart]):
+        if self._debuggers(stop.pc):
             return Stop(StopReason.BREAKPOINT, hart, stop.pc)
         if machine.m[MACHINE["stop"]] and machine.take_request():
             machine.m[MACHINE["stop"]] = 0
             return Stop(StopReason.REQUEST, hart, stop.pc)
         return None
 
-    def _passes(self, stop: Stop) -> bool:
-        """Whether the hart is at the handler of an interrupt that is none of the debugger's."""
+    def _debuggers(self, pc: int) -> bool:
+        """Whether the debugger wants the hart to stop where it is."""
+        machine = self._machine
+        mine = machine.breakpoints.owners(pc) & DEBUGGER
+        return bool(mine) and machine.stops_at_breakpoint(machine.harts[self._hart])
+
+    def _passes(self, stop: Stop, exits: Collection[int], place: tuple[int, int]) -> bool:
+        """Whether an interrupt that is none of the debugger's begins or is being handled.
+
+        *place* is where the range is. Without *interrupts* only such a handler gets elsewhere.
+        """
         if self._interrupts or stop.reason is not StopReason.STEPS:
             return False
+        if stop.pc in exits:
+            return self._place() != place
         hart = self._machine.harts[self._hart]
-        cause = hart.q[HART["mcause" if hart.priv == _M_MODE else "scause"]]
+        machine_mode = hart.priv == _M_MODE
+        status = hart.read_csr("mstatus")
+        before = (status & MSTATUS.MPP) >> 11 if machine_mode else (status & MSTATUS.SPP) >> 8
+        if self._place(before) != place:
+            return True  # the handler's own trap
+        epc = hart.q[HART["mepc" if machine_mode else "sepc"]]
+        if epc not in self._span and epc not in exits:
+            return True
+        cause = hart.q[HART["mcause" if machine_mode else "scause"]]
         return bool(cause >> (hart.xlen - 1) & 1)
+
+    def _place(self, mode: int | None = None) -> tuple[int, int]:
+        """What else than its pc says where a hart is: its mode (or *mode*) and address space."""
+        hart = self._machine.harts[self._hart]
+        if mode is None:
+            mode = hart.priv
+        return mode, 0 if mode == _M_MODE else hart.q[HART["satp"]]
 
     @contextmanager
     def _stopping_at(self, exits: Collection[int]) -> Iterator[None]:
@@ -125,11 +163,12 @@ class RangeStep:
     def _exits(self) -> set[int] | None:
         """Where to stop; None when that is not known."""
         machine, span = self._machine, self._span
-        hart = machine.harts[self._hart]
-        translated = hart.priv != _M_MODE and hart.q[HART["satp"]]
-        if len(span) > _MOST or translated:
+        if span.stop - span.start > _MOST:
             return None
-        decoder, memory = Decoder(machine.isa), machine.memory
+        hart = machine.harts[self._hart]
+        translated = bool(self._place()[1])
+        decoder = Decoder(machine.isa)
+        memory = TranslatedMemory(hart, machine.memory, fetch=True)
         mask = (1 << machine.xlen) - 1
         exits: set[int] = set()
         seen: set[int] = set()
@@ -147,18 +186,18 @@ class RangeStep:
                 continue  # it traps
             insn = decoder.decode(int.from_bytes(memory.read(pc, have), "little"), pc)
             kind = _kind(insn.row, insn.variant, machine.xlen)
-            if kind == "indirect":
+            if kind == "indirect" or (kind == "poll" and translated):
                 exits.add(pc)
                 continue
             if kind in ("branch", "jump"):
                 todo.append((pc + insn.operands["imm"]) & mask)
-            if kind in ("branch", "next"):
+            if kind in ("branch", "next", "poll"):
                 todo.append((pc + insn.length) & mask)
         return exits
 
 
 def _kind(row: Row, variant: frozenset[str], xlen: int) -> str:
-    """How an instruction goes on: next, branch, jump, indirect, or trap."""
+    """How an instruction goes on: next, branch, jump, indirect, trap; poll: next, but it polls."""
     key = row.name, variant, xlen
     kind = _kinds.get(key)
     if kind is None:
@@ -176,6 +215,6 @@ def _find_kind(row: Row, variant: frozenset[str], xlen: int) -> str:
     if last is None:
         return "next"
     if last.op == "poll":  # xret names where it goes; others go on behind themselves
-        return "indirect" if last.args else "next"
+        return "indirect" if last.args else "poll"
     kinds = {"branch": "branch", "jump_rel": "jump", "jump": "indirect", "trap": "trap"}
     return kinds.get(last.op, "next")

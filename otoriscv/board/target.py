@@ -237,6 +237,9 @@ class BoardTarget:
 
     # -- breakpoints
 
+    def waiting(self, hart: int) -> bool:
+        return self.machine.harts[hart].waiting
+
     def insert_breakpoint(
         self, address: int, conditions: Sequence[bytes] = (), commands: Sequence[bytes] = ()
     ) -> None:
@@ -502,6 +505,10 @@ class BoardTarget:
                 points.remove(address)
 
     def _event(self, stop: Stop) -> StopEvent:
+        if stop.reason is StopReason.RESET:  # a step did that
+            self.machine.reset()
+            self._on_reset()
+            return StopEvent(StopKind.STEP)
         kind = _KINDS.get(stop.reason, StopKind.INTERRUPT)
         if kind is StopKind.WATCH:
             point = self.machine.watchpoints.hit(stop.address, stop.kind)

@@ -193,11 +193,15 @@ def _leaves(scheme: Scheme, memory: Memory) -> Iterator[tuple[int, Entry]]:
 
 
 class TranslatedMemory:
-    """RAM and ROM under a hart's addresses, whatever its translation is at each moment."""
+    """RAM and ROM under a hart's addresses, whatever its translation is at each moment.
 
-    def __init__(self, hart: Hart, memory: Memory) -> None:
+    The addresses are those of its loads or, with *fetch*, of its instructions.
+    """
+
+    def __init__(self, hart: Hart, memory: Memory, *, fetch: bool = False) -> None:
         self._hart = hart
         self._memory = memory
+        self._fetch = fetch
 
     def _pieces(self, address: int, length: int) -> Iterator[tuple[int, int]]:
         """Physical address and length of each page's part, or of all when nothing is translated;
@@ -207,7 +211,7 @@ class TranslatedMemory:
             return
         while length > 0:
             part = min(length, PAGE - address % PAGE)
-            where = physical(self._hart, self._memory, address)
+            where = physical(self._hart, self._memory, address, fetch=self._fetch)
             if where is None:
                 raise MemoryHole(f"nothing is mapped at {address:#x}")
             yield where, part

@@ -13,9 +13,10 @@ from xml.sax.saxutils import quoteattr
 from otoriscv.gdbstub.register_types import csr_type, type_definitions
 from otoriscv.gdbstub.target import RegisterInfo
 
-__all__ = ["EXPEDITED", "PC", "target_xml"]
+__all__ = ["EXPEDITED", "PC", "PRIV", "target_xml"]
 
 PC = 32
+PRIV = 4161
 EXPEDITED = (1, 2, 8, PC)
 """Registers sent with every stop: ra, sp, fp and pc, enough to see who called whom."""
 

@@ -2,8 +2,11 @@
 
 ``%Stop:reply`` announces the first stop; the client fetches those behind it with ``vStopped``, and
 nothing is announced until it has had them all. The machine runs whichever harts are wanted; to
-change which, it is held for a moment. Guest output stays on the server's console, for there is no
-notification that carries it.
+change which, it is held for a moment.
+
+No notification carries what the guest prints, and `O` packets are not permitted in this mode (they
+would be taken for the answer to what the client asks just then), except in the answer to qRcmd. So
+output waits for the client's next ``monitor`` command, of which ``monitor console`` does only that.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ class NonStop:
         self._asked = False  # and asked for it
         self._resumed = False  # and its stop not looked at
         self.going: set[int] = set()  # the harts that run
+        self._span: tuple[int, StepRange] | None = None  # the one of them that leaves a range
 
     # What the client asks for.
 
@@ -39,12 +43,17 @@ class NonStop:
         self._hold()
         for hart, action in actions.items():
             if action is None and hart in self.going:
-                self.going.remove(hart)
+                self._halted(hart)
                 self._add(StopEvent(StopKind.INTERRUPT, hart), asked=True)
+            elif action is None or hart in self.going:
+                pass
             elif action is Action.CONTINUE:
                 self.going.add(hart)
-            elif action is not None and hart not in self.going:
-                # A range may be reported step by step, and the others need not wait so long.
+            elif isinstance(action, StepRange) and self._span is None:
+                self.going.add(hart)
+                self._span = hart, action
+            else:
+                # The target leaves one range at a time; another's may be reported step by step.
                 self._session.breakpoints.install_watchpoints()
                 self._stopped(self._session.target.step(hart))
         self._go()
@@ -56,7 +65,7 @@ class NonStop:
             self._hold()
             if self.going:
                 hart = min(self.going)
-                self.going.remove(hart)
+                self._halted(hart)
                 self._add(StopEvent(StopKind.INTERRUPT, hart))
             self._go()
 
@@ -114,15 +123,25 @@ class NonStop:
     def _go(self) -> None:
         if self.going:
             self._session.breakpoints.install()
-            self._session.target.resume(dict.fromkeys(sorted(self.going), Action.CONTINUE))
+            actions: dict[int, Action | StepRange] = dict.fromkeys(
+                sorted(self.going), Action.CONTINUE
+            )
+            if self._span is not None:
+                actions[self._span[0]] = self._span[1]
+            self._session.target.resume(actions)
             self._resumed = True
 
     def _stopped(self, event: StopEvent) -> None:
         if event.kind is StopKind.EXIT:
             self.going.clear()
             self._stops.clear()
-        self.going.discard(event.hart)
+        self._halted(event.hart)
         self._add(event)
+
+    def _halted(self, hart: int) -> None:
+        self.going.discard(hart)
+        if self._span is not None and self._span[0] == hart:
+            self._span = None
 
     def _add(self, event: StopEvent, *, asked: bool = False) -> None:
         self._stops.append(self._session.stopped(event, asked=asked))

@@ -105,10 +105,9 @@ class Session:
         if self.nonstop is not None:
             self.nonstop.poll()
             self.nonstop.announce()
-            self.output.take()
         elif self._running:
             event = self.wait(0) if self.owns else None
-            self._flush_output()
+            self.flush_output()
             if event is not None:
                 self._end_run(lambda: self.stopped(event))
         if self._arrived:
@@ -137,14 +136,14 @@ class Session:
             event = StopEvent(StopKind.INTERRUPT, self.target.last_stop.hart)
             if self.ended:
                 event = self.target.last_stop
-            self._flush_output()
+            self.flush_output()
             self.console(b"The debugger that owned the machine left: you own it now.\n")
             self._end_run(lambda: self._reply_of(event))
 
     def observe(self, event: StopEvent) -> None:
         """The machine of another client has stopped: answer one that waits for that."""
         if self._running:
-            self._flush_output()
+            self.flush_output()
             self._end_run(lambda: self._reply_of(event))
 
     @property
@@ -201,6 +200,12 @@ class Session:
         for at in range(0, len(text), _OUTPUT_CHUNK):
             self.reply(b"O" + text[at : at + _OUTPUT_CHUNK].hex().encode())
 
+    def flush_output(self) -> None:
+        """Show what the guest has printed, where the protocol permits that."""
+        text = self.output.take()
+        if text:
+            self.console(text)
+
     def resume(self, actions: Mapping[int, Action | StepRange | None]) -> bytes | None:
         """Run the machine; the stop reply when that is known at once.
 
@@ -217,7 +222,7 @@ class Session:
                     self.own()
                     self.breakpoints.install_watchpoints()
                     event = self.target.step(hart)
-                    self._flush_output()
+                    self.flush_output()
                     return self.stopped(event)
         wanted: Actions = {hart: action for hart, action in actions.items() if action is not None}
         if not wanted:
@@ -244,7 +249,8 @@ class Session:
         self._quiet_stop = False
         if self.nonstop is not None:
             self.nonstop = NonStop(self)
-        self.output.take()
+        else:
+            self.output.take()
 
     def pause(self) -> StopEvent | None:
         """Hold a running machine for a moment; what it stopped for, INTERRUPT for just that."""
@@ -254,12 +260,13 @@ class Session:
     def stopped(self, event: StopEvent, *, asked: bool = False) -> bytes:
         """Take note of a stop, *asked* for by ``vCont;t``; returns the reply."""
         self.clients.tell(event)
-        if event.kind is StopKind.CRASH and event.message and self.nonstop is None:
-            self.console(event.message.encode() + b"\n")
-        if event.kind is StopKind.WATCH and self.nonstop is None:
+        say = self.console if self.nonstop is None else self.output.put
+        if event.kind is StopKind.CRASH and event.message:
+            say(event.message.encode() + b"\n")
+        if event.kind is StopKind.WATCH:
             hit = self.breakpoints.watch_hit(event)
             if hit is not None and hit not in self.breakpoints.watchpoints:
-                self.console(f"[monitor watch {hit.address:#x},{hit.length}]\n".encode())
+                say(f"[monitor watch {hit.address:#x},{hit.length}]\n".encode())
         asked = asked or self._quiet_stop
         self._quiet_stop = False
         if asked and event.kind is StopKind.INTERRUPT:
@@ -415,11 +422,6 @@ class Session:
 
     def _error(self, error: CommandError) -> bytes:
         return error.reply("error-message" in self.client_features)
-
-    def _flush_output(self) -> None:
-        text = self.output.take()
-        if text:
-            self.console(text)
 
     def _await_halt(self) -> StopEvent | None:
         event = self.wait(HALT_SECONDS)

@@ -160,6 +160,10 @@ class Target(Protocol):
         """ValueError when it cannot have that value (a privilege that does not exist)."""
         ...
 
+    def waiting(self, hart: int) -> bool:
+        """Whether the hart waits for an interrupt (wfi)."""
+        ...
+
     def read_memory(self, hart: int, address: int, length: int) -> bytes:
         """Up to *length* bytes: fewer when memory ends; `MemoryFault` when not even one.
 

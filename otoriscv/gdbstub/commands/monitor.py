@@ -52,6 +52,7 @@ def remote_command(session: Session, arguments: bytes) -> bytes:
     if not arguments.startswith(b","):
         raise CommandError(INVALID, "the command is missing")
     words = hexbytes(arguments[1:]).decode("utf-8", "replace").split()
+    session.flush_output()
     session.console(_answer(session, words).encode())
     return b"OK"
 
@@ -112,6 +113,12 @@ def _with_file(work: Callable[[str], None], name: str, words: list[str]) -> str 
     except ValueError as error:
         return f"{words[0]}: {error}."
     return None
+
+
+@monitor("console", Access.NONE)
+def _console(session: Session, words: list[str]) -> str:
+    """Show what the guest has printed, as any monitor command does: for non-stop mode."""
+    return ""
 
 
 @monitor("info TOPIC [ADDRESS]")

@@ -6,17 +6,33 @@ from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.commands import arguments as read
 from otoriscv.gdbstub.commands.table import Access, packet
+from otoriscv.gdbstub.description import PRIV
 from otoriscv.gdbstub.errors import INVALID, NO_THREAD, CommandError
 
 if TYPE_CHECKING:
     from otoriscv.gdbstub.session import Session
 
-__all__ = ["hart_name", "live_harts"]
+__all__ = ["hart_name", "hart_state", "live_harts"]
+
+_MODES = {0: "U", 1: "S", 3: "M"}
 
 
 def hart_name(hart: int) -> str:
     """What a hart is called."""
     return f"Hart {hart}"
+
+
+def hart_state(session: Session, hart: int) -> str:
+    """The privilege mode of a hart, and whether it is running, halted, or waiting in a wfi."""
+    target, owner = session.target, session.clients.owner
+    running = target.running
+    if running and owner is not None and owner.nonstop is not None:
+        running = hart in owner.nonstop.going
+    mode = target.read_register(hart, PRIV)
+    words = [f"{_MODES.get(mode, mode)}-mode", "running" if running else "halted"]
+    if target.waiting(hart):
+        words.append("wfi")
+    return ", ".join(words)
 
 
 def live_harts(session: Session) -> range:
@@ -65,10 +81,10 @@ def more_threads(session: Session, arguments: bytes) -> bytes:
     return b"l"
 
 
-@packet("qThreadExtraInfo", access=Access.NONE)
+@packet("qThreadExtraInfo")
 def describe(session: Session, arguments: bytes) -> bytes:
     """What ``info threads`` shows."""
     hart = read.hart(arguments.removeprefix(b","), session.target.harts)
     if hart is None:
         raise CommandError(NO_THREAD, "not a thread")
-    return f"Name: {hart_name(hart)}".encode().hex().encode()
+    return f"{hart_name(hart)}: {hart_state(session, hart)}".encode().hex().encode()

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 from otoriscv.gdbstub.commands.arguments import hexadecimal, two
 from otoriscv.gdbstub.commands.files import executable_path
 from otoriscv.gdbstub.commands.table import packet
-from otoriscv.gdbstub.commands.threads import hart_name, live_harts
+from otoriscv.gdbstub.commands.threads import hart_name, hart_state, live_harts
 from otoriscv.gdbstub.description import target_xml
 from otoriscv.gdbstub.errors import INVALID, CommandError
 from otoriscv.gdbstub.packets import MAX_PACKET, escape
@@ -30,9 +30,9 @@ def _features(session: Session, annex: bytes) -> bytes:
 
 def _threads(session: Session, annex: bytes) -> bytes:
     rows = [
-        f'<thread id="{hart + 1:x}" core="{hart}" name={quoteattr(name)}>Name: {name}</thread>\n'
+        f'<thread id="{hart + 1:x}" core="{hart}" name={quoteattr(hart_name(hart))}>'
+        f"{hart_state(session, hart)}</thread>\n"
         for hart in live_harts(session)
-        for name in (hart_name(hart),)
     ]
     return ('<?xml version="1.0"?>\n<threads>\n' + "".join(rows) + "</threads>\n").encode()
 
