@@ -3,12 +3,15 @@ PYTHON   ?= python3
 VENV     ?= .venv
 JOBS     ?= auto
 TESTS    ?= tests
+# What test-gdb runs on other engines than usual.
+GDB_TESTS = $(wildcard tests/test_gdb_*.py tests/test_board_range*.py tests/test_hooks_*.py) \
+            tests/test_board_target.py tests/test_conditions.py tests/test_api_machine.py
 PYTEST   = $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 # pytest exits with 5 when no test was selected; that is no failure here.
 none_is_fine = || [ $$? -eq 5 ]
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint docs bench linux64 linux32 clean
+.PHONY: help setup demo test test-slow test-gdb lint docs bench linux64 linux32 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -24,9 +27,13 @@ test: lint ## the linters, then every test but the slow ones
 	$(PYTEST) -n $(JOBS) -m "not slow and not timing" $(TESTS) $(none_is_fine)
 	$(PYTEST) -m "timing and not slow" $(TESTS) $(none_is_fine)
 
-test-slow: setup ## the slow tests: longer fuzzing, lockstep, compliance
+test-slow: test-gdb ## the slow tests: longer fuzzing, lockstep, compliance
 	$(PYTEST) -n $(JOBS) --timeout 1200 -m "slow and not timing" $(TESTS) $(none_is_fine)
 	$(PYTEST) --timeout 1200 -m "slow and timing" $(TESTS) $(none_is_fine)
+
+test-gdb: setup ## debugging on the JIT: with its defaults, and compiling everything at once
+	$(PYTEST) -n $(JOBS) -m "not timing" --engine llvm $(GDB_TESTS)
+	$(PYTEST) -n $(JOBS) -m "not timing" --engine llvm --jit-threshold 1 --jit-workers 0 $(GDB_TESTS)
 
 lint: setup ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .

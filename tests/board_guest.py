@@ -17,10 +17,12 @@ from otoriscv.board.loaders import load_image
 from otoriscv.board.stops import Stop
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.tools import find_cc
+from tests import engine_choice
 
 __all__ = ["ENGINES", "FINISH", "PUTS", "build", "machine", "needs_cc", "output", "run"]
 
-ENGINES = ("python", "interp")
+#: The two simple ones: `engine_box` compares all engines.
+ENGINES = engine_choice.asked or ("python", "interp")
 needs_cc = pytest.mark.skipif(not find_cc().usable, reason="no RISC-V compiler")
 
 #: Ends with the code in a0: exit codes of the test finisher.

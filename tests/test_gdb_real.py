@@ -18,6 +18,7 @@ from otoriscv.gdbstub.client import PC, RspClient
 from otoriscv.jit.engines import probe
 from otoriscv.jit.settings import JitSettings
 from otoriscv.tools import find_cc, find_gdb
+from tests import engine_choice
 from tests.engine_box import HOT
 from tests.gdb_guest import build, line_of
 
@@ -31,8 +32,8 @@ pytestmark = [
 ]
 
 HARTS = 2
-ENGINES = [info.name for info in probe() if info.usable]
-if "llvm" in ENGINES:
+ENGINES = list(engine_choice.asked) or [info.name for info in probe() if info.usable]
+if "llvm" in ENGINES and not engine_choice.asked:
     ENGINES.append(HOT)
 
 
@@ -578,9 +579,8 @@ def test_monitor(box: Box) -> None:
     said = gdb.cli("monitor help")
     for name in (
         "help", "reset [halt]", "save FILE", "restore FILE", "info TOPIC [ADDRESS]",
-        "watch [r|w|rw]",
-        "unwatch", "log on [KIND,...]|off", "quantum [STEPS]", "clock", "step-irq [on|off]",
-        "physical [on|off]",
+        "watch [r|w|rw]", "unwatch", "console", "log on [KIND,...]|off", "quantum [STEPS]",
+        "clock", "step-irq [on|off]", "physical [on|off]",
     ):  # fmt: skip
         assert f"  {name}" in said
     assert box.machine.engine.name in gdb.cli("monitor info translations")
