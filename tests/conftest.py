@@ -1,4 +1,6 @@
-"""Options of our own tests: the engine under the tests of debugging and of the board.
+"""Options of our own tests, and the fixtures that several modules of them share.
+
+The options choose the engine under the tests of debugging and of the board:
 
     pytest --engine llvm --jit-threshold 1 --jit-workers 0 tests/test_gdb_real.py
 
@@ -8,12 +10,17 @@ The JIT's go into the environment, where everything that is run finds them.
 from __future__ import annotations
 
 import os
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 
+from otoriscv.gdbstub import GdbServer
+from otoriscv.gdbstub.client import RspClient
 from otoriscv.jit.engines import ENGINES
 from tests import engine_choice
+from tests.fake_target import FakeTarget
+from tests.stub import Connect
 
 _VARIABLES: Final = {
     "jit_threshold": "OTORISCV_JIT_THRESHOLD",
@@ -41,3 +48,41 @@ def pytest_configure(config: pytest.Config) -> None:
         value = config.getoption(option)
         if value is not None:
             os.environ[variable] = str(value)
+
+
+@pytest.fixture
+def target() -> Iterator[FakeTarget]:
+    """The machine behind `server`; modules have others."""
+    target = FakeTarget()
+    yield target
+    target.stop()
+
+
+@pytest.fixture
+def server(target: FakeTarget) -> Iterator[GdbServer]:
+    """The stub, at a free port."""
+    server = GdbServer(target)
+    server.start()
+    yield server
+    server.close()
+    assert server.join(5)
+
+
+@pytest.fixture
+def connect(server: GdbServer) -> Iterator[Connect]:
+    """A function that connects a client."""
+    clients: list[RspClient] = []
+
+    def connect(**options: Any) -> RspClient:
+        clients.append(RspClient(*server.address, **{"timeout": 10, **options}))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(connect: Connect) -> RspClient:
+    """One that is connected."""
+    return connect()

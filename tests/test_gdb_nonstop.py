@@ -11,8 +11,8 @@ import pytest
 from otoriscv.board.target import BoardTarget
 from otoriscv.tools import find_cc, find_gdb
 from tests.gdb_guest import build, line_of
+from tests.stub import until
 from tests.test_gdb_real import ENGINES, serve
-from tests.test_gdbstub_session import until
 
 pytest.importorskip("pygdbmi")
 

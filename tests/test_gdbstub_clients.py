@@ -6,7 +6,6 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,9 +15,7 @@ from otoriscv.gdbstub.packets import frame
 from otoriscv.gdbstub.target import StopKind
 from otoriscv.gdbstub.transport import TcpTransport
 from tests.fake_target import BASE, EBREAK, EXIT, LOOP, PRINT, SIZE, FakeTarget
-from tests.test_gdbstub_session import until
-
-Connect = Callable[..., RspClient]
+from tests.stub import Connect, until
 
 
 @pytest.fixture
@@ -26,28 +23,6 @@ def target() -> FakeTarget:
     target = FakeTarget(harts=2)
     target.load(LOOP)
     return target
-
-
-@pytest.fixture
-def server(target: FakeTarget) -> Iterator[GdbServer]:
-    server = GdbServer(target)
-    server.start()
-    yield server
-    server.close()
-    assert server.join(5)
-
-
-@pytest.fixture
-def connect(server: GdbServer) -> Iterator[Connect]:
-    clients: list[RspClient] = []
-
-    def connect(timeout: float = 5) -> RspClient:
-        clients.append(RspClient(*server.address, timeout=timeout))
-        return clients[-1]
-
-    yield connect
-    for client in clients:
-        client.close()
 
 
 def test_one_owns_and_the_others_watch(connect: Connect, target: FakeTarget) -> None:

@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from otoriscv.gdbstub import GdbServer
 from otoriscv.gdbstub.client import PC, RspClient
 from tests.fake_target import BASE, SIZE, FakeTarget
-
-
-@pytest.fixture
-def target() -> FakeTarget:
-    return FakeTarget()
-
-
-@pytest.fixture
-def client(target: FakeTarget) -> Iterator[RspClient]:
-    server = GdbServer(target)
-    server.start()
-    with RspClient(*server.address) as client:
-        yield client
-    server.close()
 
 
 def crc(data: bytes) -> int:

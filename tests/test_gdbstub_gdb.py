@@ -29,14 +29,6 @@ def target(request: pytest.FixtureRequest) -> Iterator[FakeTarget]:
 
 
 @pytest.fixture
-def server(target: FakeTarget) -> Iterator[GdbServer]:
-    server = GdbServer(target)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def gdb(server: GdbServer) -> Iterator[Gdb]:
     with Gdb() as gdb:
         gdb.connect(*server.address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,9 @@ from otoriscv.board.target import BoardTarget
 from otoriscv.core.layout import MAX_WATCHPOINTS
 from otoriscv.gdbstub import GdbServer, session
 from otoriscv.gdbstub.client import PC, ClientError, RspClient
-from otoriscv.gdbstub.commands import table
+from otoriscv.gdbstub.commands import monitor, table
 from tests.board_guest import FINISH, machine, needs_cc
-from tests.test_gdbstub_session import until
+from tests.stub import until
 
 pytestmark = needs_cc
 
@@ -62,7 +63,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
 
 
 BAD = [
-    b"", b"0", b"1", b"-1", b"zz", b":", b";", b",", b"=", b"#"[:0], b"p", b"p-1.-1", b"p1.99",
+    b"", b"0", b"1", b"-1", b"zz", b":", b";", b",", b"=", b"p", b"p-1.-1", b"p1.99",
     b"99", b"0,0", b"0,1", b"ffffffffffffffff", b"ffffffffffffffff,ffffffffffffffff",
     b"80000000,ffffffff", b"80000000,ffffffffffffffff", b"fffffffe,8:", b"10000000,8",
     b"7fffffff,4", b"87fffffc,100", b"100000000000000000", b"1" * 70_000, b"\xff\xfe\x00",
@@ -76,6 +77,12 @@ BAD = [
 ]  # fmt: skip
 
 
+#: These may set the machine going, and then there is no reply.
+RUNNING = (b"c", b"C", b"vCont", b"vAttach")
+#: These have none, end the session, or change how it talks.
+LEFT_OUT = (b"R", b"k", b"D", b"vKill", b"vRun", b"QStartNoAckMode", b"qSupported")
+
+
 def test_every_packet_with_every_bad_argument(box: Box, caplog: pytest.LogCaptureFixture) -> None:
     """Each is answered (or has no reply by design), and the session goes on."""
     silent = {b"R", b"k"}
@@ -85,9 +92,9 @@ def test_every_packet_with_every_bad_argument(box: Box, caplog: pytest.LogCaptur
             for arguments in BAD:
                 if name in silent or name in (b"QStartNoAckMode", b"qSupported"):
                     continue
-                client.send(name + arguments.replace(b"#", b""))
+                client.send(name + arguments)
                 try:
-                    client._reply(0.2 if name in (b"c", b"C", b"vCont", b"vAttach") else 10)
+                    client._reply(0.2 if name in RUNNING else 60)
                 except ClientError as error:
                     assert "does not answer" in str(error), (name, arguments)
                     client.interrupt()
@@ -97,6 +104,81 @@ def test_every_packet_with_every_bad_argument(box: Box, caplog: pytest.LogCaptur
             client.command(b"QNonStop:0")
             assert client.request(b"qC").startswith(b"QC")
             assert len(client.read_registers()) == 33
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.slow
+def test_every_packet_of_a_watcher(box: Box, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing that it sends while the owner's machine runs stops or changes that."""
+    with box.connect() as owner, box.connect() as client:
+        owner.command(b"!")
+        owner.insert_breakpoint(box.symbol("finish"))
+        words = owner.read_memory(box.symbol("loop"), 16)
+        client.command(b"!")
+        owner.send(b"vCont;c")
+        until(lambda: box.target.running)
+        for name in sorted(table._COMMANDS):
+            for arguments in BAD:
+                if name in LEFT_OUT:
+                    continue
+                client.send(name + arguments)
+                try:
+                    client._reply(0.05 if name in RUNNING else 60)
+                except ClientError as error:
+                    assert "does not answer" in str(error), (name, arguments)
+                    client.interrupt()  # it waits for the owner's stop
+                    client.wait()
+        assert box.target.running
+        assert set(box.guest.breakpoints) == {box.symbol("finish")}
+        assert not list(box.guest.watchpoints)
+        owner.interrupt()
+        assert owner.wait().signal == 2
+        assert owner.read_memory(box.symbol("loop"), 16) == words
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.slow
+def test_every_packet_in_non_stop_mode(box: Box, caplog: pytest.LogCaptureFixture) -> None:
+    """A hart runs meanwhile; whatever is announced is no answer."""
+    with box.connect() as client:
+        assert client.request(b"QNonStop:1") == b"OK"
+        for name in sorted(table._COMMANDS):
+            if name in (*LEFT_OUT, b"QNonStop", b"vAttach"):
+                continue
+            assert client.request(b"vCont;c:2") == b"OK"
+            for arguments in BAD:
+                client.send(name + arguments)
+                client._reply(60)
+            assert client.request(b"qC").startswith(b"QC")
+        assert client.request(b"vCont;t") == b"OK"
+        assert not box.target.running
+        assert client.request(b"QNonStop:0") == b"OK"
+        assert len(client.read_registers()) == 33
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+WORDS = (
+    "", "x", "-1", "0", "0x", "99999999999999999999", "on off", "halt now", "a b c d e f",
+    "\xff\xfe", "word,0", "word,-1", "word,99999999999", "r", "w word,4 if", "rw word if value",
+    "word if value == ", "word if value ?? 3", "word if value == 1 && ", "nowhere", "0xffffffff,8",
+    "/nonexistent/dir/file", "/", "exec,nothing", "%s%n", "x" * 5000,
+)  # fmt: skip
+
+
+def test_every_monitor_command_with_bad_words(
+    box: Box, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is answered in words, and nothing is left behind."""
+    monkeypatch.chdir(tmp_path)  # for `save x`
+    with box.connect(60) as client:
+        for name in (*monitor._MONITORS, "nothing", ""):
+            for words in WORDS:
+                text = client.monitor(f"{name} {words}")
+                assert "Traceback" not in text and "Error:" not in text, (name, words, text)
+        client.monitor("unwatch all")
+        client.monitor("log off")
+        client.step()
+        assert len(client.read_registers()) == 33
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 

@@ -13,7 +13,7 @@ from otoriscv.gdbstub import GdbServer
 from otoriscv.gdbstub.client import PC
 from otoriscv.gdbstub.packets import frame
 from tests.fake_target import BASE, CRASH, EBREAK, EXIT, LOOP, PRINT, FakeTarget
-from tests.test_gdbstub_session import until
+from tests.stub import until
 
 
 class Wire:
