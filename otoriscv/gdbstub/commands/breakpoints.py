@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from otoriscv.core.agent import translate
-from otoriscv.core.agent_code import AgentError, decode
+from otoriscv.core.agent import NotCompiled, translate, translate_command
+from otoriscv.core.agent_code import AgentError
 from otoriscv.gdbstub.breakpoints import Programs, Watchpoint
 from otoriscv.gdbstub.commands.arguments import address, hexadecimal, hexbytes
 from otoriscv.gdbstub.commands.table import Access, packet
@@ -75,8 +76,14 @@ def _programs(text: bytes, xlen: int) -> Programs:
         _, _, commands = commands.partition(b",")  # whether they outlive the connection: no
     return Programs(
         _expressions(conditions, lambda data: translate(data, xlen)),
-        _expressions(commands, lambda data: decode(data, value=False)),
+        _expressions(commands, lambda data: _check_command(data, xlen)),
     )
+
+
+def _check_command(data: bytes, xlen: int) -> None:
+    """`AgentError` for what no engine can run, such as one about a register that is not there."""
+    with contextlib.suppress(NotCompiled):
+        translate_command(data, xlen, 0, 0)
 
 
 def _expressions(text: bytes, check: Callable[[bytes], object]) -> tuple[bytes, ...]:
