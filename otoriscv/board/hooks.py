@@ -51,6 +51,11 @@ class Hooks:
         self._access: list[tuple[int, int, int, AccessCallback]] = []
         self._trap: list[tuple[int | None, TrapCallback]] = []
 
+    @property
+    def any(self) -> bool:
+        """Whether there are some: whoever runs the machine may have to wait for a callback."""
+        return bool(self._exec or self._access or self._trap)
+
     def add_exec(self, start: int, end: int, callback: ExecCallback) -> Callable[[], None]:
         """Call *callback* before each instruction that begins in ``[start, end)``."""
         machine = self._machine

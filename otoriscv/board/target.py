@@ -285,7 +285,7 @@ class BoardTarget:
             self._failure = None
             self._running = True
         stepping = any(action is not Action.CONTINUE for action in actions.values())
-        if not stepping and self._stops_soon(actions):
+        if not stepping and not self.machine.hooks.any and self._stops_soon(actions):
             return
         with self._changed:
             self._actions = dict(actions)
@@ -506,8 +506,7 @@ class BoardTarget:
 
     def _event(self, stop: Stop) -> StopEvent:
         if stop.reason is StopReason.RESET:  # a step did that
-            self.machine.reset()
-            self._on_reset()
+            self._reset()
             return StopEvent(StopKind.STEP)
         kind = _KINDS.get(stop.reason, StopKind.INTERRUPT)
         if kind is StopKind.WATCH:
