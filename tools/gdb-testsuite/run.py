@@ -5,7 +5,8 @@
 
 Needs dejagnu, gdb-multiarch, gcc and picolibc for riscv64-unknown-elf, and the testsuite of the
 gdb version that runs (the Debian source package; fetched with apt-get when --source is not given).
-A TEST may be a pattern (``gdb.base/*.exp``); without any, those of tests.txt run. Each file's
+A TEST may be a pattern (``gdb.base/*.exp``); without any, those run that can test something on a
+bare machine; --skipped lists the others and why. Each file's
 results are kept in the work folder as it ends; --resume runs only what is missing there.
 Prints the counts per file, and every bad result of ours with its known cause (causes.txt) and
 whether QEMU has it too; the exit code is 1 when one has no known cause.
@@ -16,9 +17,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 from results import Outcome, causes, parse, report, table
+from selection import candidates, chosen, reason
 from suite import HERE, Suite, fetch
 
 
@@ -34,9 +37,12 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="keep the results that are there")
     parser.add_argument("--report", action="store_true", help="run nothing: what is there already")
     parser.add_argument("--table", type=Path, help="write the counts to this file")
-    parser.add_argument("tests", nargs="*", help="instead of tests.txt")
+    parser.add_argument("--skipped", action="store_true", help="which are left out, and why")
+    parser.add_argument("tests", nargs="*", help="instead of all that can run")
     options = parser.parse_args()
     source = options.source if options.source is not None else fetch()
+    if options.skipped:
+        return skipped(source / "gdb" / "testsuite")
     suites = []
     for stub in options.stub.split(","):
         work = (options.work / f"{stub}{options.xlen}").resolve()
@@ -62,12 +68,21 @@ def main() -> int:
     return int(unknown > 0)
 
 
+def skipped(testsuite: Path) -> int:
+    """Print the tests that are left out, by the reason."""
+    names = list(candidates(testsuite))
+    reasons = {name: why for name in names if (why := reason(testsuite, name))}
+    for why, number in Counter(reasons.values()).most_common():
+        print(f"{number} for {why}:", *(n for n, w in reasons.items() if w == why), sep="\n  ")
+    print(f"{len(reasons)} of {len(names)} are left out")
+    return 0
+
+
 def select(patterns: list[str], source: Path) -> list[str]:
-    """The names that were asked for, or those in tests.txt."""
-    if not patterns:
-        lines = (HERE / "tests.txt").read_text().splitlines()
-        patterns = [line for line in lines if line and not line.startswith("#")]
+    """The names that were asked for, or all that can run."""
     testsuite = source / "gdb" / "testsuite"
+    if not patterns:
+        return chosen(testsuite)
     names: list[str] = []
     for pattern in patterns:
         wanted, plus, variant = pattern.partition("+")

@@ -53,9 +53,10 @@ class Suite:
 
     def __init__(self, stub: str, xlen: int, engine: str, source: Path, work: Path) -> None:
         self.stub, self.work = stub, work
-        testsuite = work / "testsuite"
+        testsuite = work / "gdb" / "testsuite"
         if not testsuite.exists():
             work.mkdir(parents=True, exist_ok=True)
+            (work / "include").symlink_to(source / "include")  # a test reads dwarf2.h
             _overlay(source / "gdb" / "testsuite", testsuite)
             _program(xlen, work / "program")
         boards = work / "boards"
