@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks import debug
+from benchmarks import boot, debug
 from benchmarks.plot import draw
 from benchmarks.programs import NATIVE, build_native_kernel, find_program
 from benchmarks.suite import EMPTY, KERNELS, VARIANTS, BuildError, Kernel, build
@@ -278,7 +278,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FOLDER",
-        help="sources of CoreMark or Dhrystone, to be built and run instead of the kernels",
+        help="sources of CoreMark or Dhrystone, to be built and run instead of the kernels; "
+        "`boot`: how long Linux takes to user space and to a prompt, instead",
     )
     add("--engines", type=split, default=usable_engines(), metavar="A,B")
     add("--kernels", type=split, metavar="A,B", help=f"some of {','.join(KERNELS)}")
@@ -288,6 +289,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--native", action="store_true", help="also build for this host with gcc -O2, and run it")
     add("--no-qemu", action="store_true", help="leave QEMU out; ratios are to the first engine")
     add("--debugging", action="store_true", help="measure what debugging costs, instead")
+    linux = ROOT / "build-linux"
+    add(
+        "--kernel", type=Path, default=linux / "vmlinux64", metavar="FILE", help="what `boot` boots"
+    )
+    add("--initrd", type=Path, default=linux / "initrd64.gz", metavar="FILE", help="its RAM disk")
+    add("--user-space", default="Run /init", metavar="RE", help="first text that `boot` waits for")
+    add("--prompt", default="~ #", metavar="RE", help="the text at which `boot` is done")
     add("--timeout", type=float, default=600, metavar="SEC", help="for one run")
     add("--build", type=Path, default=ROOT / "benchmarks" / "build", metavar="FOLDER")
     add("--output", type=Path, default=ROOT / "benchmarks" / "results", metavar="FOLDER")
@@ -312,6 +320,8 @@ def run(args: argparse.Namespace) -> int:
         check(args)
         if args.debugging:
             return debug.run(args)
+        if args.programs == [Path("boot")]:
+            return boot.run(args)
         qemu = not args.no_qemu and all(find_qemu(VARIANTS[v][0]).usable for v in args.variants)
         if not qemu and not args.no_qemu:
             print("QEMU is not installed: ratios are to the first engine")

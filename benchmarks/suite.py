@@ -80,6 +80,4 @@ def build_all(
     names: Sequence[str], variants: Sequence[str], directory: Path, *, scale: float = 1.0
 ) -> list[Kernel]:
     """Every kernel named, in every variant."""
-    return [
-        build(name, variant, directory, scale=scale) for variant in variants for name in names
-    ]
+    return [build(name, variant, directory, scale=scale) for variant in variants for name in names]

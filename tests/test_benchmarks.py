@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import suite
+from benchmarks import boot, suite
 from benchmarks.debug import table as debug_table
 from benchmarks.debug_rows import CONDITION, RATES, SLOWDOWNS, START, Measured
 from benchmarks.plot import svg
@@ -62,6 +62,22 @@ def test_a_kernel_is_not_built_twice(images: Path) -> None:
     first = suite.build("fib", "rv32imac", images, scale=0.001).image
     stamp = first.stat().st_mtime_ns
     assert suite.build("fib", "rv32imac", images, scale=0.001).image.stat().st_mtime_ns == stamp
+
+
+def test_the_table_of_boots_has_times_and_their_ratios_to_qemu() -> None:
+    rows = [
+        boot.Boot("prompt", "rv64, image", boot.QEMU, [4.0, 8.0, 4.0], [4.5] * 3),
+        boot.Boot("prompt", "rv64, image", boot.WARM, [2.0, 2.0, 3.0], [6.0] * 3),
+    ]
+    text = boot.table(boot.compare(rows))
+    assert "| qemu | 4.00 s | 1.00 (1.00-1.00) | 4.50 s |" in text
+    assert "| llvm warm | 2.00 s | 0.50 (0.25-0.75) | 6.00 s |" in text
+    assert rows[1].ratios == pytest.approx([2, 4, 4 / 3])
+
+
+def test_boots_of_no_image_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "boot", "--kernel", "/nowhere/Image"]) == 1
+    assert "make linux64" in capsys.readouterr().err
 
 
 def test_the_plot_without_matplotlib() -> None:

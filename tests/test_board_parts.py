@@ -70,6 +70,29 @@ def test_expressions_see_one_line_unless_they_name_newlines() -> None:
     assert Watcher("^b").feed("a\nb") == 3
 
 
+@pytest.mark.parametrize(
+    ("expressions", "ends"),
+    [
+        (["~ #"], "#"),
+        (["login: ", "riscv64-.*gcc"], " c"),
+        ([r"cost 5\$", r"\."], "$."),
+        (["a|b"], None),
+        (["ab+"], None),
+        (["# $"], None),
+        ([r"\d"], None),
+        ([r"x\n"], None),
+        (["(?i)done"], None),
+        (["a[bc]"], None),
+        (["é"], None),
+    ],
+)
+def test_the_bytes_that_may_end_a_match(expressions: list[str], ends: str | None) -> None:
+    found = Watcher(*expressions).expecter.ends()
+    assert found == (None if ends is None else frozenset(ends.encode()))
+    with_lines = Watcher(*expressions, fail_on="panic|oops").expecter.ends()
+    assert with_lines == (None if ends is None else frozenset(ends.encode()) | {10})
+
+
 def test_a_failing_line_is_given_whole() -> None:
     watcher = Watcher(fail_on="pan.c")
     watcher.feed("fine\nkernel panic: bad\nmore\n")

@@ -64,6 +64,30 @@ def test_instructions_that_end_a_region(insn: str) -> None:
     assert (block.kind, block.end) == ("stop", code["end"])
 
 
+@BOTH
+def test_auipc_and_jalr_are_one_far_jump(xlen: int) -> None:
+    code = Code(
+        """
+    start: auipc ra, 0
+    call:  jalr ra, 16(ra)
+    back:  addi a0, a0, 1
+           ebreak
+    other: addi a1, a1, 1
+    leave: jalr zero, 0(ra)
+    """,
+        xlen,
+    )
+    other = code["start"] + 16
+    region = code.region(history=[code["back"]])
+    assert (region.blocks[code["start"]].kind, region.blocks[code["start"]].targets) == (
+        "jump", (other,)
+    )  # fmt: skip
+    assert other in region.blocks and region.return_sites == [code["back"]]
+    assert not region.targets  # no jump goes just anywhere
+    apart = code.region("call")  # entered between both, where nothing is known of ra
+    assert apart.blocks[code["call"]].kind == "indirect"
+
+
 def test_a_diamond() -> None:
     code = Code("""
     start: beqz a0, other

@@ -9,6 +9,11 @@ from typing import Final
 __all__ = ["Expecter"]
 
 _WINDOW: Final = 4096
+#: An expression without alternatives or flags whose last element is a character.
+_PLAIN: Final = re.compile(
+    r"(?!.*\||.*\(\?).*?(?<!\\)(?:\\(?P<escaped>[^\w\s])|(?P<plain>[^\\\[\](){}.*+?^$|\n]))",
+    re.DOTALL,
+)
 
 
 class Expecter:
@@ -57,6 +62,16 @@ class Expecter:
     def failure(self) -> str | None:
         """The line so far in which `fail_on` was found."""
         return self._line.decode(errors="replace").strip() if self._failing else None
+
+    def ends(self) -> frozenset[int] | None:
+        """The bytes at which something may have to happen at once; None: any byte."""
+        found = {10} if self._fail_on is not None else set()
+        for expression in self._expect:
+            last = _PLAIN.fullmatch(expression.pattern.decode())
+            if last is None:
+                return None
+            found.add(ord(last["escaped"] or last["plain"]))
+        return frozenset(found) if max(found, default=0) < 128 else None
 
     def begin(self) -> None:
         """The run begins: type what waits for nothing."""

@@ -22,6 +22,8 @@ examples:
   otoriscv bench --kernels fib,sieve --rounds 5
   otoriscv bench --engines llvm,interp --variants rv64gc --native
   otoriscv bench ~/src/coremark ~/src/dhrystone --native
+  otoriscv bench boot --rounds 5                 # after make linux64
+  otoriscv bench boot --kernel build-linux/vmlinuz32 --initrd build-linux/initrd32.gz
 
 Pairs are interleaved: each round runs everything once, and ratios are of one round. The table shows
 the median and, in brackets, the lowest and highest ratio.

@@ -102,7 +102,7 @@ class Session:
             if args.script or args.fail_on is not None:
                 self._expecter = self._make_expecter()
                 machine.hub.listeners.append(self._expecter.feed)
-                machine.m[MACHINE["uart_fast"]] = 0  # each byte at its own instruction
+                self._await(self._expecter.ends())
                 self._expecter.begin()
             if args.log:
                 within = parse_range(args.log_range, machine) if args.log_range else (0, 2**64 - 1)
@@ -116,6 +116,15 @@ class Session:
             machine.instruction_limit = machine.retired + args.max_instructions
         if args.timeout is not None:
             machine.time_limit = machine.clock.after(int(args.timeout * 1e9))
+
+    def _await(self, ends: frozenset[int] | None) -> None:
+        """Let these bytes of the console, or all, be seen at their own instruction."""
+        m = self.machine.m
+        if ends is None:
+            m[MACHINE["uart_fast"]] = 0
+        else:
+            for byte in ends:
+                m[MACHINE["uart_stops"] + (byte >> 6)] |= 1 << (byte & 63)
 
     def _make_expecter(self) -> Expecter:
         args, machine = self._args, self.machine

@@ -200,6 +200,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "clint_base",
     "uart_base",
     "uart_fast",  # console bytes may stay in the ring until the slice ends
+    ("uart_stops", 4),  # but not those whose bit is set here: somebody waits for them
     "uart_ier",
     "uart_lcr",
     "uart_lsr",
@@ -230,7 +231,7 @@ MACHINE["uart_ring"] = 0x1_8000  # UART_RING bytes
 MACHINE["regions"] = 0x1_A000  # REGION_WORDS each: arena start and end, first entry, entries
 MACHINE["region_entries"] = 0x1_C000  # arena offsets of the decoded entries that enter regions
 MACHINE["sample_ring"] = 0x1_E000
-MACHINE["targets"] = 0x1_F000  # where regions jumped to lately, by bits 8:1 of the address
+MACHINE["targets"] = 0x1_F000  # where regions' indirect jumps went lately, by bits 8:1 of it
 MACHINE["print_ring"] = 0x1_F100
 assert MACHINE_FIELDS_END <= 0x1000
 assert MACHINE["watchpoints"] + MAX_WATCHPOINTS * WATCH_WORDS <= MACHINE["breakpoints"]

@@ -58,7 +58,8 @@ def store_device(b: Builder, address: Value, value: Value, size: Value) -> None:
     head = b.get_m("uart_head")
     room = (head - b.get_m("uart_tail")).ltu(UART_RING)
     blocked = (b.get_m("uart_lcr") & _LCR_DLAB) | (b.get_m("uart_ier") & _IER_THRI)
-    ready = b.get_m("uart_fast").ne(0) & blocked.eq(0) & room
+    awaited = (b.get_m("uart_stops", (value >> 6) & 3) >> (value & 63)) & 1
+    ready = b.get_m("uart_fast").ne(0) & (blocked | awaited).eq(0) & room
     with b.if_(_at_uart(b, address, _THR) & ready):
         b.astore((head & (UART_RING - 1)) + MACHINE["uart_ring"] * 8, value.trunc(8))
         b.set_m("uart_head", head + 1)

@@ -79,6 +79,7 @@ class DiskCache:
         self, folder: Path | None = None, *, enabled: bool = True, limit: int = CACHE_BYTES
     ) -> None:
         self.folder = folder or cache_folder()
+        self._prefix = f"{self.folder}{os.sep}"
         self.limit = limit
         self.enabled = enabled
         #: Why the folder cannot be used, or nothing.
@@ -106,6 +107,10 @@ class DiskCache:
         return ""
 
     # -- entries
+
+    def has(self, key: str) -> bool:
+        """Whether there is such an entry, whole or not."""
+        return self.usable and os.path.exists(f"{self._prefix}{key}")
 
     def get(self, key: str) -> bytes | None:
         """The entry, or None; a damaged one is removed."""

@@ -34,8 +34,8 @@ _ENDS: Final = ("poll", "leave", "leave_if", "leave_after", "trap", "call")
 class Block:
     """Straight-line instructions; ``kind`` says how it ends.
 
-    ``next`` falls through, ``branch`` and ``jump`` go to ``targets``, ``indirect`` goes anywhere,
-    ``stop`` hands the instruction at ``end`` to the interpreter.
+    ``next`` falls through, ``branch`` and ``jump`` (auipc with jalr is one) go to ``targets``,
+    ``indirect`` goes anywhere, ``stop`` hands the instruction at ``end`` to the interpreter.
     """
 
     start: int
@@ -153,8 +153,11 @@ def discover(
                     sites.append(after)
                 break
             if kind == "indirect":
-                block.kind = "indirect"
-                block.returns = _returns(insn)
+                known = _far_target(block.insns, mask)
+                if known is not None:
+                    block.kind, block.targets = "jump", (known,)
+                else:
+                    block.kind, block.returns = "indirect", _returns(insn)
                 if insn.operands["rd"] in _LINK:
                     sites.append(after)
                 break
@@ -173,6 +176,16 @@ def discover(
         heads |= set(targets)
     sites = [s for s in dict.fromkeys(sites) if s in blocks]
     return Region(entry, blocks, heads, sites, targets)
+
+
+def _far_target(insns: Sequence[tuple[int, Insn]], mask: int) -> int | None:
+    """Where the jalr that ends *insns* goes when it and the auipc before it are one far jump."""
+    if len(insns) < 2:
+        return None
+    (pc, high), (_, jalr) = insns[-2:]
+    if high.row.name != "auipc" or high.operands["rd"] != jalr.operands["rs1"]:
+        return None
+    return (pc + high.operands["imm"] + jalr.operands["imm"]) & mask & -2
 
 
 def _returns(insn: Insn) -> bool:
@@ -197,6 +210,7 @@ def _scan(
     queue = [entry]
     while queue:
         pc = queue.pop(0)
+        before: list[tuple[int, Insn]] = []
         while pc not in code and len(code) < limit:
             insn = decode(pc)
             if insn is None:
@@ -209,7 +223,11 @@ def _scan(
                 new.append((pc + insn.operands["imm"]) & mask)
             if kind == "branch" or (kind in ("jump", "indirect") and insn.operands["rd"] in _LINK):
                 new.append(after)
-            if kind == "indirect" and not _returns(insn):
+            before = [*before[-1:], (pc, insn)]
+            known = _far_target(before, mask) if kind == "indirect" else None
+            if known is not None:
+                new.append(known)
+            elif kind == "indirect" and not _returns(insn):
                 new += history
             for target in new:
                 leaders[target] = None

@@ -240,6 +240,7 @@ class IsaTable:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self._named: dict[tuple[str, int], Row] = {}  # the first of that name and XLEN
 
     def add(self, row: Row) -> None:
         """Add *row*; ValueError when its encodings overlap another row's, unless ``within`` it,
@@ -250,21 +251,22 @@ class IsaTable:
                 raise ValueError(f"{row.name} ({row.pattern}): bits of {f.name} missing or twice")
         self._check_base(row)
         for other in self.rows:
-            if other.length != row.length or not set(other.xlens) & set(row.xlens):
+            if (other.match ^ row.match) & other.mask & row.mask or other.length != row.length:
                 continue
-            common = other.mask & row.mask
-            if other.match & common != row.match & common:
+            if not set(other.xlens) & set(row.xlens):
                 continue
             if row.within == other.name or other.within == row.name or _excluded(row, other):
                 continue
             raise ValueError(f"{row.name} ({row.pattern}) overlaps {other.name} ({other.pattern})")
         self.rows.append(row)
+        for xlen in row.xlens:
+            self._named.setdefault((row.name, xlen), row)
 
     def _check_base(self, row: Row) -> None:
         """A name is one base row per XLEN; a compressed row gives all its base row reads."""
         for xlen in row.xlens:
             if row.semantics is not None:
-                if any(r.name == row.name and xlen in r.xlens for r in self.rows):
+                if (row.name, xlen) in self._named:
                     raise ValueError(f"{row.name} is there already for RV{xlen}")
                 continue
             name, sources = row.expansion()
@@ -280,10 +282,10 @@ class IsaTable:
 
     def named(self, name: str, xlen: int) -> Row:
         """The 4-byte row *name* for an XLEN; KeyError when there is none."""
-        for r in self.rows:
-            if r.name == name and xlen in r.xlens:
-                return r
-        raise KeyError(f"no instruction {name} for RV{xlen}")
+        row = self._named.get((name, xlen))
+        if row is None:
+            raise KeyError(f"no instruction {name} for RV{xlen}")
+        return row
 
 
 def has_ext(ext: str, on: set[str]) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from otoriscv.core.layout import (
     HART,
     HART_SIZE,
-    HARTS,
     LINE_CODE,
     LINE_SHIFT,
     LINES,
@@ -177,8 +176,8 @@ class InterpEngine:
         word = int.from_bytes(view[offset : offset + 4], "little")
         if word & 3 == 3 and pc & (PAGE - 1) == PAGE - 2:
             return None
-        hart = self._p.arena.words(HARTS, HART_SIZE)
-        self._helper.routine("decode_entry")(hart, word, pc & (PAGE - 1), entry)
+        hart = self._base + hart_offset(0)
+        self._library.decode_entry(hart, self._base, word, pc & (PAGE - 1), entry)
         return int.from_bytes(view[entry : entry + 2], "little")
 
     def _own_programs(self) -> Programs:

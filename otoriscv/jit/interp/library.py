@@ -46,6 +46,10 @@ class Library:
         self.enter: Callable[[int, int], None] = self._memory.function(
             blob.symbols["enter"], ctypes.c_void_p, ctypes.c_void_p
         )
+        #: The routine of that name: (hart's address, arena's address, word, page offset, entry).
+        self.decode_entry: Callable[[int, int, int, int, int], None] = self._memory.function(
+            blob.symbols["decode_entry"], ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_uint64] * 3
+        )
 
 
 def library(xlen: int, store: DiskCache) -> Library:

@@ -26,8 +26,8 @@ from otoriscv.jit.protocol import JitError
 from otoriscv.jit.regions import LIMIT, discover
 
 __all__ = [
-    "STOP", "CompiledRegion", "JitError", "Request", "compile_request", "find", "hash_conditions",
-    "hash_spans",
+    "KEY_BYTES", "STOP", "CompiledRegion", "JitError", "Request", "compile_request", "find",
+    "hash_conditions", "hash_spans", "region_key",
 ]  # fmt: skip
 
 
@@ -37,6 +37,19 @@ STOP: Final = "stop"
 
 #: Pages in a region for translated code, each of which its entries look up.
 MAX_PAGES: Final = 4
+
+
+#: Code bytes at its pc that are in a region's key.
+KEY_BYTES: Final = 64
+
+
+def region_key(near: bytes, *circumstances: object) -> str:
+    """The name of a region's cache entry: code at its pc, and pc, isa, breakpoints, window,
+    watching and limit (see `Request`)."""
+    h = hashlib.sha256(near)
+    h.update(repr(circumstances).encode())
+    h.update(sources().encode())
+    return f"region-{h.hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +69,13 @@ class Request:
     place: int = 0  # arena offset of the instruction at pc
 
     def key(self, points: object) -> str:
-        """What a cached result is looked up by: the next 64 bytes and the circumstances.
+        """What a cached result is looked up by: the next `KEY_BYTES` and the circumstances.
 
         *points* are the breakpoints it was made for.
         """
         at = self.pc - self.start
-        h = hashlib.sha256(self.code[at : at + 64])
-        h.update(repr((self.pc, self.isa, points, self.window, self.watching, self.limit)).encode())
-        h.update(sources().encode())
-        return f"region-{h.hexdigest()}"
+        near = self.code[at : at + KEY_BYTES]
+        return region_key(near, self.pc, self.isa, points, self.window, self.watching, self.limit)
 
     @property
     def mark(self) -> int:
@@ -167,7 +178,7 @@ def _decoder(isa: str) -> Decoder:
 
 def compile_request(request: Request, store: DiskCache | None = None) -> CompiledRegion:
     """Discover and compile the region; `JitError` when there is nothing to gain."""
-    began = time.perf_counter()
+    began = time.thread_time()
     decoder = _decoder(request.isa)
     code, first = request.code, request.start
     breakpoints = frozenset(request.breakpoints)
@@ -236,7 +247,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         ),
         region.instructions,
         covered,
-        time.perf_counter() - began,
+        time.thread_time() - began,
         blob.code,
     )
     if store is not None:

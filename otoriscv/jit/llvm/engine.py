@@ -34,6 +34,7 @@ from otoriscv.jit.interp.engine import InterpEngine
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.compiler import (
+    KEY_BYTES,
     STOP,
     CompiledRegion,
     JitError,
@@ -41,10 +42,13 @@ from otoriscv.jit.llvm.compiler import (
     compile_request,
     find,
     hash_conditions,
+    region_key,
 )
 from otoriscv.jit.llvm.installed import InstalledRegions, Placed
+from otoriscv.jit.llvm.profile import Profile, program_name
 from otoriscv.jit.llvm.worker import Workers
 from otoriscv.jit.python.engine import PythonEngine
+from otoriscv.jit.regions import LIMIT
 from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
@@ -59,6 +63,13 @@ SAMPLE_LAST: Final = 1 << 20
 THRESHOLD: Final = 2
 #: Pages of code sent along in each direction.
 REACH: Final = 8
+#: Steps after which what was seen counts half when the hottest place is chosen: guests have phases.
+FADING: Final = 1 << 27
+#: Steps spent lately around a place (in its KiB), outside of regions, that are worth a worker's
+#: time.
+WORTH: Final = 1 << 20
+#: Hot places that wait for a worker, about.
+WAITING: Final = 32
 #: Hot places that are tried in a row for an idle worker: their pages may not be in use now.
 TRIES: Final = 4
 #: Known targets of a region's indirect jumps at most.
@@ -72,6 +83,11 @@ REWRITES: Final = 8
 
 _INSIDE: Final = PAGE - 1
 _FETCH_BANKS: Final = 3
+
+
+def _block(mark: int) -> int:
+    """The KiB that a place is in."""
+    return mark & ~1023 | mark & 1
 
 
 def _near(mark: int) -> int:
@@ -95,6 +111,7 @@ class LlvmEngine(InterpEngine):
         threshold, workers = settings.threshold, settings.workers
         super().__init__(platform, helper, settings)
         self._threshold = THRESHOLD if threshold is None else max(1, threshold)
+        self._worth = WORTH if threshold is None else 0
         self._first = SAMPLE_FIRST if threshold is None or threshold > 1 else 64
         count = 1 if workers is None else workers
         self._workers = Workers(count, self._store) if count else None
@@ -108,17 +125,27 @@ class LlvmEngine(InterpEngine):
         # By place: an arena offset, with bit 0 set for translated code.
         self._heat: Counter[int] = Counter()
         # By the 16 bytes that a place is in.
-        self._hot: dict[int, tuple[int, int]] = {}  # pc and place of what waits for a worker
+        # What waits for a worker, in no region and in some: pc, mark and block.
+        self._hot: dict[int, tuple[int, int, int]] = {}
+        self._again: dict[int, tuple[int, int, int]] = {}
+        self._patient = 0  # nothing was worth it: the step at which to look again
+        # Steps that samples outside of regions stand for, fading; by block.
+        self._steps: Counter[int] = Counter()
+        self._faded = 0  # when they were halved last, in steps
         self._pending: set[int] = set()  # is being compiled
         self._refused: set[int] = set()
         self._rewritten: Counter[int] = Counter()  # by 256 bytes of memory
         self._writes = self._m[MACHINE["code_writes"]]
         self._watching = False
+        self._isa = str(platform.isa)
+        self._program = ""  # the profile's name
+        self._profile: Profile | None = None
         self._applied: dict[int, str] = {}  # what regions do at breakpoints, see `Request.points`
         self._near: Counter[int] = Counter()  # breakpoints by their offset in a page
+        #: "cached": from the cache on disk; "remembered": of these, because of the profile.
         self.statistics = {
-            "regions": 0, "compiled": 0, "cached": 0, "dropped": 0, "refused": 0, "shelved": 0,
-            "compile_seconds": 0.0,
+            "regions": 0, "compiled": 0, "cached": 0, "remembered": 0, "dropped": 0,
+            "refused": 0, "shelved": 0, "compile_seconds": 0.0,
         }  # fmt: skip
         #: Regions dropped, by what changed under them.
         self.invalidations: Counter[str] = Counter()
@@ -126,11 +153,13 @@ class LlvmEngine(InterpEngine):
     # -- the run contract
 
     def run(self, hart: Hart) -> int:
+        if not self._program:
+            self._program = program_name(self._isa, self._p.memory)
         code = super().run(hart)
         self._reap()
         if self._m[MACHINE["samples"]] != self._seen:
             self._look(hart)
-        if self._workers is not None and (self._pending or self._hot):
+        if self._workers is not None and (self._pending or self._hot or self._again):
             for request, region in self._workers.poll():
                 self._arrived(request, region)
             self._employ(hart, self._workers)
@@ -254,6 +283,8 @@ class LlvmEngine(InterpEngine):
     def close(self) -> None:
         if self._workers is not None:
             self._workers.close()
+        if self._profile is not None:
+            self._profile.save()
         self._regions.clear()
         self._arena.close()
         super().close()
@@ -319,13 +350,19 @@ class LlvmEngine(InterpEngine):
 
     def _look(self, hart: Hart) -> None:
         """Count the new samples and compile what became hot."""
+        profile = self._profile or self._remember()
         m, ring = self._m, MACHINE["sample_ring"]
         taken = m[MACHINE["samples"]]
         first = max(self._seen, taken - SAMPLES)
         news = 0
+        every = m[MACHINE["sample_every"]]
+        self._fade(m[MACHINE["steps_end"]])
         for n in range(first, taken):
             at = ring + (n & (SAMPLES - 1)) * SAMPLE_WORDS
             pc, mark = m[at], m[at + 1]
+            for placed in profile.due(mark):
+                if self._try(placed):
+                    profile.done(placed)
             if mark in self._refused:
                 continue
             wanted = self._heat_wanted(mark)
@@ -333,19 +370,50 @@ class LlvmEngine(InterpEngine):
                 continue
             near = _near(mark)
             self._heat[near] += 1
-            if self._heat[near] >= wanted and near not in self._hot and near not in self._pending:
+            if wanted == self._threshold:
+                self._steps[_block(mark)] += every
+            if self._heat[near] >= wanted and self._may_ask(near):
                 news += 1
                 self._request(hart, pc, mark)
         self._seen = taken
         if len(self._heat) > PLACES:  # what was seen once in a long run
-            self._heat = Counter({n: c for n, c in self._heat.items() if c > 1 or n in self._hot})
+            self._heat = Counter(
+                {n: c for n, c in self._heat.items() if c > 1 or not self._may_ask(n)}
+            )
         if len(self._refused) > PLACES:
             self._refused.clear()
-        every = m[MACHINE["sample_every"]]
         if news:
             m[MACHINE["sample_every"]] = max(self._first, every >> 4)
         elif taken - first > 4 and every < SAMPLE_LAST:
             m[MACHINE["sample_every"]] = min(SAMPLE_LAST, every * 2)
+
+    def _may_ask(self, near: int) -> bool:
+        """Whether nothing around a place waits for a worker or is being compiled."""
+        return near not in self._hot and near not in self._again and near not in self._pending
+
+    def _remember(self) -> Profile:
+        """Enter what earlier runs of this program compiled."""
+        self._profile = profile = Profile(self._program, self._store)
+        for placed in profile.load():
+            if not self._try(placed):
+                profile.wait(placed)
+        return profile
+
+    def _try(self, placed: Placed) -> bool:
+        """Enter a region of an earlier run, unless its code is not there."""
+        if not self._fits(placed.region) or not self._regions.install(placed):
+            return False
+        self.statistics["regions"] += 1
+        self.statistics["cached"] += 1
+        self.statistics["remembered"] += 1
+        return True
+
+    def _fade(self, now: int) -> None:
+        """Let what was hot long ago weigh less than what is hot now."""
+        if not 0 <= now - self._faded < FADING:  # or steps are counted anew
+            self._faded = now
+            halved = {block: n >> 1 for block, n in self._steps.items() if n >= SAMPLE_FIRST}
+            self._steps = Counter(halved)
 
     def _heat_wanted(self, mark: int) -> int | None:
         """The samples after which a place is compiled; None: there are regions enough with it."""
@@ -357,6 +425,9 @@ class LlvmEngine(InterpEngine):
         near = _near(mark)
         if self._rewritten[mark >> 8] > REWRITES:
             self._refused.add(mark)
+            return
+        if self._workers is not None and not self._may_be_cached(pc, mark):
+            self._let_wait(near, pc, mark)
             return
         request = self._make_request(hart, pc, mark)
         if request is None:
@@ -373,15 +444,45 @@ class LlvmEngine(InterpEngine):
             except JitError as error:
                 self._arrived(request, error)
         else:
-            self._hot[near] = pc, mark
+            self._let_wait(near, pc, mark)
+
+    def _may_be_cached(self, pc: int, mark: int) -> bool:
+        """Whether there is an entry for the code there; with breakpoints, that has to be looked
+        at in detail."""
+        place, window = mark & ~1, None if mark & 1 else self._window()
+        near = bytes(self._p.arena.view8[place : place + KEY_BYTES])
+        watching = self._watching and window is not None
+        key = region_key(near, pc, self._isa, {}, window, watching, LIMIT)
+        return bool(self._applied) or self._store.has(key)
+
+    def _let_wait(self, near: int, pc: int, mark: int) -> None:
+        fresh = self._heat_wanted(mark) == self._threshold
+        waiting = self._hot if fresh else self._again
+        waiting[near] = pc, mark, _block(mark)
+        if len(waiting) > 2 * WAITING:
+            steps = self._steps
+            order = sorted(waiting, key=lambda place: steps[waiting[place][2]])
+            for place in order[:WAITING]:
+                del waiting[place]
 
     def _employ(self, hart: Hart, workers: Workers) -> None:
-        """Give the hottest places to idle workers."""
+        """Give the hottest places to idle workers: those in no region, if they are worth it, before
+        those that regions left or entered elsewhere."""
+        now = self._m[MACHINE["steps_end"]]
+        if self._patient - self._worth <= now < self._patient and not self._again:
+            return
         tries = TRIES
-        while self._hot and workers.idle and tries:
+        while workers.idle and tries:
             tries -= 1
-            near = max(self._hot, key=lambda place: self._heat[place])
-            pc, mark = self._hot.pop(near)
+            steps, hot = self._steps, self._hot
+            near = max(hot, key=lambda place: steps[hot[place][2]], default=None)
+            if near is None or steps[hot[near][2]] < self._worth:
+                self._patient = now + self._worth
+                hot = self._again
+                near = max(hot, key=lambda place: self._heat[place], default=None)
+                if near is None:
+                    break
+            pc, mark, _ = hot.pop(near)
             wanted = self._heat_wanted(mark)
             if wanted is None or self._heat[near] < wanted:
                 continue  # another region covers it now
@@ -402,19 +503,16 @@ class LlvmEngine(InterpEngine):
                 return None
             start, end = found
         else:
-            here = memory.range_at(pc)
-            ram = [r for r in memory.ranges() if not r.rom]
-            if here is None or not ram:
+            here, window = memory.range_at(pc), self._window()
+            if here is None or window is None:
                 return None
             start = max(here.base, (pc & -PAGE) - REACH * PAGE)
             end = min(here.end, (pc & -PAGE) + REACH * PAGE)
-            best = max(ram, key=lambda r: r.size)
-            window = best.base, best.size, best.offset
         delta = place - pc
         stops, programs = self._points_in(start, end, translated=window is None)
         return Request(
             pc=pc,
-            isa=str(self._p.isa),
+            isa=self._isa,
             start=start,
             code=bytes(self._p.arena.view8[start + delta : end + delta]),
             breakpoints=stops,
@@ -424,6 +522,14 @@ class LlvmEngine(InterpEngine):
             history=self._history(start, end),
             place=place,
         )
+
+    def _window(self) -> tuple[int, int, int] | None:
+        """The RAM that untranslated regions access directly (see `Window`): the largest."""
+        ram = [(r.size, r.base, r.offset) for r in self._p.memory.ranges() if not r.rom]
+        if not ram:
+            return None
+        size, base, offset = max(ram)
+        return base, size, offset
 
     def _mapped_around(self, hart: Hart, pc: int, place: int) -> tuple[int, int] | None:
         """The addresses (start, end) around *pc* that are mapped to memory as it is, in a row; None
@@ -483,6 +589,8 @@ class LlvmEngine(InterpEngine):
 
     def _install(self, request: Request, region: CompiledRegion) -> None:
         placed = Placed(region, request.place - request.pc)
+        if self._profile is not None and not region.points and not region.watching:
+            self._profile.add(request.mark, request.key({}))
         if not self._fits(region):
             self._regions.put_aside(placed)
         elif self._regions.install(placed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable
+from typing import Any
 
 __all__ = ["CodeMemory"]
 
@@ -24,7 +25,7 @@ class CodeMemory:
         if protect(self.address, size, mmap.PROT_READ | mmap.PROT_EXEC):
             raise OSError(ctypes.get_errno(), "cannot make generated code executable")
 
-    def function(self, offset: int, *arguments: type[ctypes.c_void_p]) -> Callable[..., None]:
+    def function(self, offset: int, *arguments: type[Any]) -> Callable[..., None]:
         """The C function at *offset*, returning nothing; calls release the GIL."""
         return ctypes.CFUNCTYPE(None, *arguments)(self.address + offset)
 

@@ -300,9 +300,6 @@ class _RegionFunction(NativeFunction):
 
     def _dispatch(self, target: str, n: str) -> None:
         """Go on at *target*: through the execute TLB, or `resume` when it misses."""
-        hash_ = self.op("and", self.op("lshr", target, 1), TARGETS - 1)
-        history = self.field("%A", MACHINE["targets"], hash_)
-        self.line(f"store i64 {target}, ptr {history}")
         entry, page = self.execute_tlb(target)
         tag = self.new(f"load i64, ptr {entry}")
         on = self.unless(self.new(f"icmp ne i64 {tag}, {page}"))
@@ -367,13 +364,17 @@ class _RegionFunction(NativeFunction):
 
     def _op_jump(self, node: Value) -> None:
         self._done += 1
+        block = self._current()
+        if block.kind == "jump":  # auipc and jalr
+            self._go(block.targets[0])
+            return
         target = node.args[0]
         assert isinstance(target, Value)
         t = self.ref(target)
         if target.width != 64:
             t = self.new(f"zext i32 {t} to i64")
         n = self._left()
-        known = self.region.return_sites if self._current().returns else self.region.targets
+        known = self.region.return_sites if block.returns else self.region.targets
         if known:
             self.line(f"store i64 {n}, ptr %n")
             out = self.label()
@@ -384,6 +385,10 @@ class _RegionFunction(NativeFunction):
             )
             self.end(f"switch i64 {rel}, label %{out} [{cases}]")
             self._join(out)
+        if not block.returns:
+            hash_ = self.op("and", self.op("lshr", t, 1), TARGETS - 1)
+            history = self.field("%A", MACHINE["targets"], hash_)
+            self.line(f"store i64 {t}, ptr {history}")
         self._jump_out(t, n)
 
     def _current(self) -> Block:

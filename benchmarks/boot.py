@@ -1,0 +1,233 @@
+"""How long Linux takes to user space and to a prompt, beside QEMU with the same images.
+
+Each round runs every runner once, one behind the other. ``llvm cold`` starts with an empty cache of
+compiled code in which only the interpreter is, ``llvm warm`` with what its earlier runs left there,
+one before the first round. Times are from starting the process to the byte that completes
+the text on the console.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from benchmarks.plot import draw
+from otoriscv.board.loaders import ImageError, load_image
+from otoriscv.tools import find_qemu
+
+__all__ = ["COLD", "QEMU", "WARM", "Boot", "BootError", "compare", "run", "table"]
+
+ROOT = Path(__file__).resolve().parent.parent
+QEMU: Final = "qemu"
+COLD: Final = "llvm cold"
+WARM: Final = "llvm warm"
+#: What is waited for: a title, and the option that holds its expression.
+STAGES: Final = (("user space", "user_space"), ("prompt", "prompt"))
+
+
+class BootError(Exception):
+    """A boot went wrong, or cannot be tried; the message says why."""
+
+
+@dataclass
+class Boot:
+    """All rounds of one runner up to one stage; the names are those of a row of the plot."""
+
+    kernel: str  # the stage
+    variant: str
+    runner: str
+    seconds: list[float] = field(default_factory=list)  # wall time
+    cpu_seconds: list[float] = field(default_factory=list)  # of the whole run, workers included
+    ratios: list[float] = field(default_factory=list)  # QEMU's time over this one's
+
+
+def time_boot(
+    command: Sequence[str], texts: Sequence[str], cache: Path | None, timeout: float
+) -> tuple[list[float], float]:
+    """Seconds after the start at which each of *texts* (regular expressions, in this order) was on
+    stdout, and the CPU seconds of the process and its children."""
+    environment = dict(os.environ)
+    if cache is not None:
+        environment["OTORISCV_CACHE_DIR"] = str(cache)
+    found: list[float] = []
+    seen = b""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while len(found) < len(texts):
+                left = began + timeout - time.perf_counter()
+                if left <= 0 or not selector.select(left):
+                    raise BootError(f"no {texts[len(found)]!r} in {timeout:g} s: {command[0]}")
+                data = os.read(process.stdout.fileno(), 1 << 16)
+                if not data:
+                    raise BootError(f"{' '.join(command)} ended before {texts[len(found)]!r}")
+                seen += data
+                while len(found) < len(texts):
+                    match = re.search(texts[len(found)].encode(), seen)
+                    if match is None:
+                        break
+                    found.append(time.perf_counter() - began)
+                    seen = seen[match.end() :]
+        process.terminate()  # ours writes its profile when it ends
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+    return found, usage.ru_utime + usage.ru_stime
+
+
+class Runners:
+    """The commands by runner's name, and the cache folders that they use."""
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        try:
+            self._xlen = load_image(args.kernel).xlen or 64
+        except ImageError as error:
+            raise BootError(f"{error}: make linux64 or linux32 fetches one") from None
+        self._args = args
+        self._folder = folder
+        self._interpreter = folder / "interpreter"
+        self._warm = folder / "warm"
+        self._colds = 0
+        names: list[str] = []
+        for engine in args.engines:
+            names += [COLD, WARM] if engine == "llvm" else [engine]
+        self.names = [QEMU, *names] if not args.no_qemu and find_qemu(self._xlen).usable else names
+
+    @property
+    def variant(self) -> str:
+        """What the plot and the table are titled."""
+        return f"rv{self._xlen}, {self._args.kernel.name}"
+
+    def prepare(self, boot: Callable[[str], object]) -> None:
+        """Fill the caches: the interpreter in all of them, regions in the warm one."""
+        code = (
+            "from otoriscv.jit.cache import DiskCache; from pathlib import Path; import sys;"
+            "from otoriscv.jit.interp.library import library;"
+            "library(int(sys.argv[2]), DiskCache(Path(sys.argv[1])))"
+        )
+        self._interpreter.mkdir(mode=0o700)
+        command = [sys.executable, "-c", code, str(self._interpreter), str(self._xlen)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        shutil.copytree(self._interpreter, self._warm)
+        if WARM in self.names:
+            boot(WARM)
+
+    def cache(self, name: str) -> Path | None:
+        """The cache folder for the next run."""
+        if name == QEMU:
+            return None
+        if name == WARM:
+            return self._warm
+        if name != COLD:
+            return self._interpreter
+        self._colds += 1
+        return Path(shutil.copytree(self._interpreter, self._folder / f"cold{self._colds}"))
+
+    def command(self, name: str) -> list[str]:
+        """What to run."""
+        args = self._args
+        images = ["-kernel", str(args.kernel)] if name == QEMU else [str(args.kernel)]
+        if args.initrd is not None:
+            images += ["-initrd" if name == QEMU else "--initrd", str(args.initrd)]
+        if name == QEMU:
+            machine = [f"qemu-system-riscv{self._xlen}", "-M", "virt", "-m", "512", "-nographic"]
+            return [*machine, *images]
+        return [
+            sys.executable, "-m", "otoriscv", "boot", *images, "--engine", name.partition(" ")[0],
+            "--expect", args.prompt,
+        ]  # fmt: skip
+
+
+def measure(args: argparse.Namespace, say: Callable[[str], None]) -> list[Boot]:
+    """Everything, round by round."""
+    texts = [getattr(args, option) for _, option in STAGES]
+    with tempfile.TemporaryDirectory() as folder:
+        runners = Runners(args, Path(folder))
+
+        def boot(name: str) -> tuple[list[float], float]:
+            return time_boot(runners.command(name), texts, runners.cache(name), args.timeout)
+
+        rows = [Boot(stage, runners.variant, name) for stage, _ in STAGES for name in runners.names]
+        runners.prepare(boot)
+        for number in range(args.rounds):
+            for name in runners.names:
+                times, cpu = boot(name)
+                for row, seconds in zip((r for r in rows if r.runner == name), times, strict=True):
+                    row.seconds.append(seconds)
+                    row.cpu_seconds.append(cpu)
+                marks = zip(STAGES, times, strict=True)
+                shown = ", ".join(f"{stage} {seconds:.2f} s" for (stage, _), seconds in marks)
+                say(f"round {number + 1}: {name:10} {shown}, CPU {cpu:.2f} s")
+    return compare(rows)
+
+
+def compare(rows: list[Boot]) -> list[Boot]:
+    """Fill in the ratios to the first runner's times, round by round."""
+    base = {row.kernel: row.seconds for row in rows if row.runner == rows[0].runner}
+    for row in rows:
+        pairs = zip(base[row.kernel], row.seconds, strict=True)
+        row.ratios = [theirs / ours for theirs, ours in pairs]
+    return rows
+
+
+def table(rows: Sequence[Boot]) -> str:
+    """Markdown: a line for each runner; wall time over the first runner's, its spread behind."""
+    base = rows[0].runner
+    stages = list(dict.fromkeys(row.kernel for row in rows))
+    heads = [f"{stage} | time / {base} (spread)" for stage in stages]
+    lines = [f"### {rows[0].variant}", "", "| " + " | ".join(["", *heads, "CPU"]) + " |"]
+    lines.append("|---|" + "--:|--:|" * len(stages) + "--:|")
+    for runner in dict.fromkeys(row.runner for row in rows):
+        here = {row.kernel: row for row in rows if row.runner == runner}
+        cells = [runner]
+        for stage in stages:
+            times = [1 / ratio for ratio in here[stage].ratios]
+            spread = f"{median(times):.2f} ({min(times):.2f}-{max(times):.2f})"
+            cells += [f"{median(here[stage].seconds):.2f} s", spread]
+        cells.append(f"{median(here[stages[0]].cpu_seconds):.2f} s")
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "Medians; CPU: of the whole run, compile workers included."]
+    return "\n".join(lines)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print and write; the exit code."""
+    try:
+        rows = measure(args, lambda text: print(text, flush=True))
+    except (BootError, subprocess.CalledProcessError, re.error) as error:
+        print(f"otoriscv bench boot: error: {error}", file=sys.stderr)
+        return 1
+    text = table(rows)
+    args.output.mkdir(parents=True, exist_ok=True)
+    (args.output / "boot.md").write_text(text + "\n")
+    host = {"machine": platform.machine(), "cores": os.cpu_count(), "python": sys.version}
+    record = {"host": host, "rounds": args.rounds, "rows": [asdict(row) for row in rows]}
+    (args.output / "boot.json").write_text(json.dumps(record, indent=1) + "\n")
+    runners = list(dict.fromkeys(row.runner for row in rows))
+    drawn = draw(rows, runners[1:] or runners, runners[0], args.output, "boot")
+    print(f"\n{text}\n\nwritten to {args.output}; the plot is {drawn.name}")
+    return 0

@@ -1,0 +1,112 @@
+"""What earlier runs of a program compiled, so that the next one starts with it.
+
+A profile is an entry of the code cache: for each region its place and its own entry's name. It is
+a hint: whoever installs a region compares the code that it was made from with memory as it is. What
+does not fit yet (the program decompresses, copies or patches code) is tried again when the
+program is seen in one of the region's pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final
+
+from otoriscv.core.layout import PAGE
+from otoriscv.jit.llvm.compiler import CompiledRegion, sources
+from otoriscv.jit.llvm.installed import Placed
+
+if TYPE_CHECKING:
+    from otoriscv.core.memory import Memory
+    from otoriscv.jit.cache import DiskCache
+
+__all__ = ["Profile", "program_name"]
+
+#: Regions in a profile at most; those added last stay.
+MOST: Final = 1024
+#: What tells a program from others: this much of what was loaded.
+_HEAD: Final = 1 << 20
+#: Additions after which a profile is written although the run goes on.
+_MANY: Final = 32
+
+
+def program_name(isa: str, memory: Memory) -> str:
+    """The name of the profile for what *memory* was loaded with, its largest part telling."""
+    offset, length = memory.largest
+    view = memory.arena.view8
+    h = hashlib.sha256(view[offset : offset + min(length, _HEAD)])
+    layout = [(r.base, r.size, r.offset) for r in memory.ranges()]
+    h.update(repr((isa, offset, length, layout, sources())).encode())
+    return f"profile-{h.hexdigest()}"
+
+
+class Profile:
+    """The regions of one program, by mark: an arena offset, with bit 0 set for translated code."""
+
+    def __init__(self, name: str, store: DiskCache) -> None:
+        self._name = name
+        self._store = store
+        self._keys: dict[int, str] = {}
+        self._added = 0
+        self._waiting: dict[int, list[Placed]] = {}  # by page, with the mark's bit 0
+        self._asked: dict[int, int] = {}  # how often the page of `_waiting` was seen
+        data = store.get(name)
+        if data is not None:
+            self._keys = {int(mark): key for mark, key in json.loads(data).items()}
+
+    def load(self) -> list[Placed]:
+        """Every region of earlier runs that the cache still has."""
+        found = []
+        for mark, key in list(self._keys.items()):
+            data = self._store.get(key)
+            if data is None:
+                del self._keys[mark]
+                continue
+            region = CompiledRegion.unpack(data)
+            found.append(Placed(region, (mark & ~1) - region.pc))
+        return found
+
+    def wait(self, placed: Placed) -> None:
+        """Its code is not there yet: `due` gives it again."""
+        for page in self._pages(placed):
+            self._waiting.setdefault(page, []).append(placed)
+
+    def due(self, mark: int) -> list[Placed]:
+        """The regions to try again when the program was seen at *mark*: ever more rarely."""
+        page = mark & -PAGE | mark & 1
+        waiting = self._waiting.get(page)
+        if not waiting:
+            return []
+        count = self._asked[page] = self._asked.get(page, 0) + 1
+        return [] if count & (count - 1) else list(waiting)
+
+    def done(self, placed: Placed) -> None:
+        """It waits no more."""
+        for page in self._pages(placed):
+            left = [p for p in self._waiting.get(page, ()) if p is not placed]
+            self._waiting[page] = left
+
+    @staticmethod
+    def _pages(placed: Placed) -> set[int]:
+        bit = int(placed.region.translated)
+        return {
+            page | bit for start, end in placed.spans() for page in range(start & -PAGE, end, PAGE)
+        }
+
+    def add(self, mark: int, key: str) -> None:
+        """A region was compiled, or found in the cache, for *mark*."""
+        if self._keys.get(mark) == key:
+            return
+        self._keys.pop(mark, None)
+        self._keys[mark] = key
+        self._added += 1
+        if self._added >= _MANY:
+            self.save()
+
+    def save(self) -> None:
+        """Write it, when there is something new."""
+        if not self._added:
+            return
+        self._added = 0
+        kept = dict(list(self._keys.items())[-MOST:])
+        self._store.put(self._name, json.dumps(kept).encode())

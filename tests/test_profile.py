@@ -1,0 +1,131 @@
+"""Profiles: a second run starts with the regions of the first, and never with anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from otoriscv.board.machine import Machine
+from otoriscv.core.encode import assemble
+from otoriscv.jit.cache import DiskCache
+from otoriscv.jit.engines import probe
+from otoriscv.jit.llvm.engine import LlvmEngine
+from otoriscv.jit.llvm.profile import MOST, Profile
+from otoriscv.jit.settings import JitSettings
+
+pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
+RAM = 0x8000_0000
+BOTH = pytest.mark.parametrize("xlen", [32, 64])
+#: Copies a loop behind itself and runs it there; `{n}` is in and behind it, so that no key of a
+#: region in it is the same for another one.
+COPIED = """
+start: la t0, loop
+       la t1, end
+       li t2, {distance}
+1:     lw t3, 0(t0)
+       add t4, t0, t2
+       sw t3, 0(t4)
+       addi t0, t0, 4
+       bltu t0, t1, 1b
+       fence.i
+       la t0, loop
+       add t0, t0, t2
+       li a1, 200000
+       jr t0
+loop:  addi a0, a0, {n}
+       xor a0, a0, a1
+       addi a1, a1, -1
+       bnez a1, loop
+       li a2, {n}
+       wfi
+end:   nop
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "cache"
+    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(path))
+    return path
+
+
+def run(xlen: int, n: int = 3, distance: int = 4096) -> tuple[int, int, dict[str, float]]:
+    """a0, the instructions, and the engine's statistics of one run of `COPIED`."""
+    settings = JitSettings(workers=0)
+    isa = f"rv{xlen}ima_zicsr_zifencei"
+    machine = Machine(isa, ram=[(RAM, 1 << 20)], engine="llvm", jit=settings)
+    program = assemble(COPIED.format(n=n, distance=distance), xlen, RAM)
+    machine.memory.write(RAM, program.code)
+    hart = machine.harts[0]
+    hart.pc = RAM
+    machine.run(steps=790_000)
+    assert program.symbols["loop"] + distance <= hart.pc < program.symbols["end"] + distance
+    engine = machine.engine
+    assert isinstance(engine, LlvmEngine)
+    result = hart.x[10], machine.retired, dict(engine.statistics)
+    machine.close()
+    return result
+
+
+@BOTH
+def test_code_that_appears_later_is_remembered(xlen: int) -> None:
+    cold, warm = run(xlen), run(xlen)
+    assert cold[:2] == warm[:2]
+    assert cold[2]["compiled"] > 0 and cold[2]["remembered"] == 0
+    assert warm[2]["compiled"] == 0 and warm[2]["remembered"] >= cold[2]["compiled"]
+
+
+def test_other_code_in_the_same_place_is_not_taken_for_it() -> None:
+    first = run(64)
+    profiles = [e.path for e in DiskCache().entries() if e.kind == "profile"]
+    assert len(profiles) == 1
+    other = run(64, n=5)
+    assert other[2]["remembered"] == 0 and other[2]["compiled"] > 0
+    [name] = [
+        e.path.name for e in DiskCache().entries() if e.kind == "profile" and e.path not in profiles
+    ]
+    # the other program with the first one's profile: its regions do not fit
+    hints = DiskCache().get(profiles[0].name)
+    assert hints is not None
+    DiskCache().put(name, hints)
+    again = run(64, n=5)
+    assert again[:2] == other[:2] != first[:2]
+    assert again[2]["remembered"] == 0
+
+
+def test_a_damaged_profile_or_a_lost_region_is_no_harm(folder: Path) -> None:
+    cold = run(64)
+    for entry in DiskCache().entries():
+        if entry.kind == "profile":
+            entry.path.write_bytes(entry.path.read_bytes()[:-1])
+    damaged = run(64)
+    assert damaged[:2] == cold[:2] and damaged[2]["remembered"] == 0
+    for entry in DiskCache().entries():
+        if entry.kind == "region":
+            entry.path.unlink()
+    lost = run(64)
+    assert lost[:2] == cold[:2] and lost[2]["remembered"] == 0 and lost[2]["compiled"] > 0
+    assert DiskCache().verify()[1] == []
+    DiskCache().clear()
+    assert not list(folder.glob("profile-*"))
+
+
+def _key(kind: str, n: int) -> str:
+    return f"{kind}-{hashlib.sha256(str(n).encode()).hexdigest()}"
+
+
+def test_a_profile_is_bounded_and_the_last_additions_stay() -> None:
+    store, name = DiskCache(), _key("profile", 0)
+    profile = Profile(name, store)
+    for mark in range(MOST + 50):
+        profile.add(2 * mark, _key("region", mark))
+    profile.add(2 * MOST, _key("region", MOST))  # known: nothing new
+    profile.save()
+    data = store.get(name)
+    assert data is not None
+    kept = [int(mark) for mark in json.loads(data)]
+    assert len(kept) == MOST and kept[-1] == 2 * (MOST + 49)
+    assert Profile(name, store).load() == []  # none of these regions exists
