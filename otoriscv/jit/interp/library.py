@@ -85,11 +85,9 @@ def _make(xlen: int, store: DiskCache) -> Library:
 
 def _sources() -> list[Path]:
     root = Path(__file__).parents[2]
-    return [
-        path
-        for folder in ("core", "jit/llvm", "jit/interp")
-        for path in sorted((root / folder).rglob("*.py"))
-    ]
+    folders = ("core", "jit/llvm", "jit/interp")
+    found = [path for folder in folders for path in sorted((root / folder).rglob("*.py"))]
+    return [*found, root / "jit" / "regions.py"]
 
 
 def _settled() -> bool:

@@ -9,6 +9,7 @@ like any other.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,6 +69,8 @@ FADING: Final = 1 << 27
 #: Steps spent lately around a place (in its KiB), outside of regions, that are worth a worker's
 #: time.
 WORTH: Final = 1 << 20
+#: Compile processes at most, where there are so many cores.
+MOST_WORKERS: Final = 3
 #: Hot places that wait for a worker, about.
 WAITING: Final = 32
 #: Hot places that are tried in a row for an idle worker: their pages may not be in use now.
@@ -83,6 +86,11 @@ REWRITES: Final = 8
 
 _INSIDE: Final = PAGE - 1
 _FETCH_BANKS: Final = 3
+
+
+def _processes() -> int:
+    """Compile processes unless somebody says otherwise: a core is left for the guest."""
+    return min(MOST_WORKERS, max(1, len(os.sched_getaffinity(0)) - 1))
 
 
 def _block(mark: int) -> int:
@@ -113,7 +121,7 @@ class LlvmEngine(InterpEngine):
         self._threshold = THRESHOLD if threshold is None else max(1, threshold)
         self._worth = WORTH if threshold is None else 0
         self._first = SAMPLE_FIRST if threshold is None or threshold > 1 else 64
-        count = 1 if workers is None else workers
+        count = _processes() if workers is None else workers
         self._workers = Workers(count, self._store) if count else None
         self._arena = CodeArena()
         self._slots = slots = Slots(self._library)
