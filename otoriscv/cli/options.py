@@ -272,8 +272,8 @@ def add_jit_options(parser: argparse.ArgumentParser) -> None:
         "--jit-workers",
         metavar="N",
         type=_number(0, 64),
-        help="compile processes (default one less than cores, 1 to 3); 0 compiles inline, the same in "
-        "every run (OTORISCV_JIT_WORKERS)",
+        help="compile processes (default 1 to 3, one less than cores); 0 compiles inline, the same "
+        "in every run (OTORISCV_JIT_WORKERS)",
     )
     add(
         "--no-cache",
