@@ -381,7 +381,7 @@ class LlvmEngine(InterpEngine):
             if wanted == self._threshold:
                 self._steps[_block(mark)] += every
             if self._heat[near] >= wanted and self._may_ask(near):
-                news += 1
+                news += self._steps[_block(mark)] >= self._worth
                 self._request(hart, pc, mark)
         self._seen = taken
         if len(self._heat) > PLACES:  # what was seen once in a long run
