@@ -151,14 +151,15 @@ def test_nothing_is_done_twice(
     monkeypatch.setattr(setup, "run", lambda command: commands.append(" ".join(command)))
     (tmp_path / "venv").mkdir()
     setup.python_packages("test", dry_run=False)
-    assert len(commands) == 1
+    assert len(commands) == 2
     assert commands[0].endswith(f"--editable {ROOT}[test]")
+    assert "compileall" in commands[1]
     setup.python_packages("test", dry_run=False)
     setup.python_packages("demo", dry_run=False)  # the tests' needs hold the demo's
-    assert len(commands) == 1
+    assert len(commands) == 2
     monkeypatch.setattr(setup, "stamp_text", lambda: "pyproject.toml has changed")
     setup.python_packages("demo", dry_run=False)
-    assert len(commands) == 2
+    assert len(commands) == 4
 
 
 def test_an_old_python_fails_in_one_line(tmp_path: Path) -> None:
