@@ -45,6 +45,7 @@ _IER: Final = MACHINE["uart_ier"]
 _LCR: Final = MACHINE["uart_lcr"]
 _LSR: Final = MACHINE["uart_lsr"]
 _FAST: Final = MACHINE["uart_fast"]
+_STOPS: Final = MACHINE["uart_stops"]
 _HEAD: Final = MACHINE["uart_head"]
 _TAIL: Final = MACHINE["uart_tail"]
 
@@ -242,7 +243,8 @@ class Uart16550(Stateful):
                 self.flush()
             self._ring[head % UART_RING] = value
             slots[_HEAD] = head + 1
-            if not slots[_FAST]:
+            awaited = slots[_STOPS + (value >> 6)] >> (value & 63) & 1
+            if awaited or not slots[_FAST]:
                 self.flush()
         self._thr_pending = True  # empty again at once
         self._update()
