@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -154,21 +155,21 @@ _EDGES = [
 
 
 @st.composite
-def programs(draw: Callable[..., object]) -> bytes:
+def programs(draw: Callable[..., Any]) -> bytes:
     """Straight code whose stack always holds enough."""
     out, depth = b"", 0
-    for _ in range(draw(st.integers(1, 20))):  # type: ignore[call-overload]  # hypothesis' draw
+    for _ in range(draw(st.integers(1, 20))):
         kind = draw(st.integers(0, 4))
         if depth < 3 or kind == 0:
-            out += const(draw(st.sampled_from(_EDGES)))  # type: ignore[arg-type]
+            out += const(draw(st.sampled_from(_EDGES)))
             depth += 1
         elif kind == 1:
-            out += reg(draw(st.integers(0, 32)))  # type: ignore[arg-type]
+            out += reg(draw(st.integers(0, 32)))
             depth += 1
         elif kind == 2:
-            out += bytes((draw(st.sampled_from((0x16, 0x2A))), draw(st.integers(1, 70))))  # type: ignore[arg-type]
+            out += bytes((draw(st.sampled_from((0x16, 0x2A))), draw(st.integers(1, 70))))
         elif kind == 3 and draw(st.booleans()):
-            out += ref(draw(st.sampled_from((8, 16, 32, 64))))  # type: ignore[arg-type]
+            out += ref(draw(st.sampled_from((8, 16, 32, 64))))
         else:
             op = draw(st.sampled_from(sorted(_OPS.values())))
             assert isinstance(op, bytes)

@@ -432,8 +432,8 @@ def test_ctrl_c() -> None:
         (lambda m: m.run(timeout=-0.5), "-0.5 seconds"),
         (lambda m: m.step(0), "0 instructions"),
         (lambda m: m.after(-1, print), "in the past"),
-        (lambda m: Machine(clock="sun"), "clock 'sun'"),  # type: ignore[arg-type]
-        (lambda m: Machine(misaligned="maybe"), "misaligned 'maybe'"),  # type: ignore[arg-type]
+        (lambda m: Machine(clock="sun"), "clock 'sun'"),  # type: ignore[arg-type]  # wrong
+        (lambda m: Machine(misaligned="maybe"), "misaligned 'maybe'"),  # type: ignore[arg-type]  # wrong
     ],
 )
 def test_wrong_arguments(m: Machine, use: Callable[[Any], object], message: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from otoriscv.testing.gdb import Gdb
+from otoriscv.testing.gdb import Gdb, GdbError
 from otoriscv.tools import find_cc, find_gdb
 from tests.doc_blocks import ROOT, Block, Reader
 
@@ -109,6 +109,28 @@ def test_every_launch_configuration_finds_its_task_and_program() -> None:
         assert task["dependsOn"] in tasks
 
 
+def cppdbg_commands(launch: dict[str, Any], image: Path, port: int) -> list[tuple[str, bool]]:
+    """What the adapter sends before it waits for a stop, and whether it may fail.
+
+    From microsoft/MIEngine, DebuggedProcess.GetInitializeCommands, for a launch through
+    miDebuggerServerAddress without customLaunchSetupCommands.
+    """
+    mode = "extended-remote" if launch.get("useExtendedRemote") else "remote"
+    host = launch["miDebuggerServerAddress"].partition(":")[0]
+    cwd = launch["cwd"].replace("${workspaceFolder}", str(image.parent))
+    return [
+        *((one["text"], one.get("ignoreFailures", False)) for one in launch["setupCommands"]),
+        ('-interpreter-exec console "set pagination off"', False),
+        ("set debuginfod enabled on", True),
+        ("-gdb-set auto-solib-add on", False),
+        (f"-environment-cd {cwd}", False),
+        (f"-file-exec-and-symbols {image}", False),
+        ("show architecture", False),
+        ("-break-insert -f main", True),
+        (f"-target-select {mode} {host}:{port}", False),
+    ]
+
+
 @pytest.mark.skipif(not find_gdb().usable, reason="no gdb")
 def test_the_tasks_run_and_gdb_attaches_as_vs_code_lets_it(tmp_path: Path) -> None:
     """The build task, the server task until its endsPattern, then the MI commands of cppdbg."""
@@ -123,12 +145,25 @@ def test_the_tasks_run_and_gdb_attaches_as_vs_code_lets_it(tmp_path: Path) -> No
         image = tmp_path / "firmware.elf"
         command = re.sub(r"\S+\.elf", str(image), serve["command"])
         reader.background(Block(2, "console", f"$ {command}\n{line}\n", {"background": ""}))
-        with Gdb(str(image)) as gdb:
-            for setup in vscode("launch.json")["configurations"][0]["setupCommands"]:
-                gdb.mi(setup["text"])
-            gdb.connect("localhost", reader.port)
-            gdb.breakpoint("main")
-            assert gdb.go().function == "main"
+        launch = vscode("launch.json")["configurations"][0]
+        assert launch["MIMode"] == "gdb" and launch["stopAtConnect"]
+        assert launch["miDebuggerPath"] in find_gdb().command[0]
+        with Gdb() as gdb:
+            for text, may_fail in cppdbg_commands(launch, image, reader.port):
+                try:
+                    gdb.mi(text) if text.startswith("-") else gdb.cli(text)
+                except GdbError:
+                    assert may_fail, text
+            # stopAtConnect: the stop has no reason; the breakpoint at main goes.
+            assert gdb.wait_stop().reason == ""
+            gdb.mi("-break-delete 1")
+            assert gdb.mi("-thread-info")["threads"][0]["state"] == "stopped"
+            assert gdb.mi("-stack-list-frames 0 0")["stack"]
+            gdb.mi("-break-insert -f main.c:135")
+            assert gdb.go("-exec-continue").function == "main"
+            assert gdb.go("-exec-next --thread 1").reason == "end-stepping-range"
+            assert gdb.mi("-stack-list-variables 0")["variables"] is not None
+            gdb.mi("-target-detach")
 
 
 # -- fuzzing

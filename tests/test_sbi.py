@@ -340,7 +340,7 @@ def test_debug_console(isa: str) -> None:
     assert got[0] == (0, len(text)) and got[1] == (0, 0) and got[2] == (0, 0) and got[3][0] == 0
     assert [error for error, _ in got[4:9]] == [-3] * 5
     assert got[9] == (0, 0) and got[10][0] == -1 and got[11][0] == -2
-    assert bytes(guest.console.output).endswith(text + b"!?")  # type: ignore[attr-defined]
+    assert bytes(guest.console.output).endswith(text + b"!?")  # type: ignore[attr-defined]  # a BufferConsole
 
 
 def test_debug_console_reads_what_was_typed() -> None:
@@ -353,7 +353,7 @@ def test_debug_console_reads_what_was_typed() -> None:
     sb a0, 0(s0)
     """
     guest = machine(source + PASS)
-    guest.console.feed(b"abcde")  # type: ignore[attr-defined]
+    guest.console.feed(b"abcde")  # type: ignore[attr-defined]  # a BufferConsole
     finished(guest, 50_000_000)
     assert guest.memory.read(RESULTS, 5) == b"abcde"
 

@@ -66,7 +66,7 @@ class Guest:
     def remap(self, va: int, pa: int, flags: int) -> None:
         """As a kernel does it, with its fence."""
         self.tables.map(va, pa, flags | V | U | A | D)
-        self.box.hart.routines("tlb_flush")(self.box.q)  # type: ignore[misc]
+        self.box.hart.routines("tlb_flush")(self.box.q)  # type: ignore[misc]  # a routine without result
 
 
 def both(engine: str, mode: str, second: int = CODE_AT + PAGE) -> tuple[Guest, Guest]:

@@ -7,6 +7,8 @@ The guest copies the button to the LED whenever the port interrupts it, and slee
 
 from __future__ import annotations
 
+from functools import partial
+
 from otoriscv import Device, Machine
 from otoriscv.core.encode import assemble
 
@@ -81,7 +83,7 @@ def main() -> None:
     with machine:
         machine.run(timeout=0.001)
         for down in (True, False, True):
-            machine.after(0.25, lambda down=down: gpio.press(down))  # type: ignore[misc]
+            machine.after(0.25, partial(gpio.press, down))
             machine.run(timeout=0.5)
             print(f"at {machine.seconds:.3f} s the button is {down:d}, the LED {gpio.outputs}")
 

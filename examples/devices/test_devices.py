@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gpio_button  # type: ignore[import-not-found]  # beside this file, which pytest knows
-import i2c_sensor  # type: ignore[import-not-found]
+import i2c_sensor  # type: ignore[import-not-found]  # likewise
 import pytest
 
 ENGINES = ("python", "interp")
