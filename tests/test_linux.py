@@ -193,8 +193,10 @@ def test_debian_without_a_root(linux64: list[str]) -> None:
     assert "the guest panicked: Kernel panic - not syncing: VFS: Unable to mount" in done.stderr
 
 
-def test_rv32(linux32: list[str]) -> None:
-    done = boot(*linux32)
+@pytest.mark.parametrize("engine", ("python", "interp", "llvm"))
+def test_rv32(engine: str, linux32: list[str]) -> None:
+    """To the end; under ``python`` that takes three or four minutes of CPU time."""
+    done = boot(*linux32, engine=engine)
     assert done.returncode == 0, done.stderr
     for text in ("otoriscv: user space", "riscv32", "child status 3", "root 13784048"):
         assert text in done.stdout
