@@ -131,9 +131,9 @@ def prepared(xlen: int, seed: int) -> tuple[EngineBox, LlvmEngine]:
     else:
         box.hart.write_csr(0x300, 1 << 13)  # mstatus.FS: floating point is on
         symbols = box.load(KERNEL).symbols
+        box.breakpoints.add(symbols["end"])
         for at in (RAM, symbols["again"], symbols["mix"]):
             engine.compile_now(box.hart, at, 512)
-        box.breakpoints.add(symbols["end"])
     engine._apply_changes(box.hart)
     engine._prepare(box.hart)
     box.m[MACHINE["slice_end"]] = STEPS

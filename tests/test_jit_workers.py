@@ -20,6 +20,7 @@ from otoriscv.jit.llvm import engine as engine_module
 from otoriscv.jit.llvm.compiler import CompiledRegion, JitError, Request
 from otoriscv.jit.llvm.engine import LlvmEngine
 from otoriscv.jit.llvm.worker import COMMAND, Answer, Workers
+from otoriscv.jit.regions import LIMIT_HOT
 from otoriscv.jit.settings import JitSettings
 
 pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
@@ -314,6 +315,6 @@ def test_a_loop_too_large_for_a_region(xlen: int) -> None:
         if engine == "llvm":
             assert made.m[MACHINE["region_steps"]] > 0
             assert isinstance(made.engine, LlvmEngine)
-            assert all(r.instructions <= 512 for r in made.engine.regions())
+            assert all(r.instructions <= LIMIT_HOT for r in made.engine.regions())
         made.close()
     assert ends[0] == ends[1]

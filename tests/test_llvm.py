@@ -14,7 +14,7 @@ from otoriscv.board.machine import Machine
 from otoriscv.board.stops import StopReason
 from otoriscv.core.decode import Decoder, Insn, Isa
 from otoriscv.core.encode import assemble
-from otoriscv.core.layout import MACHINE
+from otoriscv.core.layout import MACHINE, SAMPLE_PC
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.engine import LlvmEngine
@@ -339,7 +339,7 @@ def test_memory_is_flat_over_20000_compile_and_invalidate_cycles() -> None:
         engine._rewritten.clear()  # this code is not to be left to the interpreter
         place = guest.machine.memory.find(loop)
         assert place is not None
-        engine._request(guest.hart, loop, place)
+        engine._request(guest.hart, loop, place, SAMPLE_PC)
         assert [r for r in engine.regions() if loop in r.covered]
         if n == 2000:
             base, used = resident(), engine._arena.used

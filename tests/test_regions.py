@@ -50,14 +50,13 @@ class Code:
 def test_straight_line_up_to_what_the_interpreter_does(xlen: int) -> None:
     code = Code("start: addi a0, a0, 1\n add a1, a1, a0\n csr: csrr t0, mstatus\n nop", xlen)
     region = code.region()
-    [block] = region.blocks.values()
+    [block, behind] = region.blocks.values()
     assert (block.kind, block.end, block.size) == ("stop", code["csr"], 2)
-    assert region.entries == [code["start"]] and not region.heads
+    assert behind.start == code["csr"] + 4
+    assert region.entries == [code["start"], behind.start] and not region.heads
 
 
-@pytest.mark.parametrize(
-    "insn", ["ecall", "ebreak", "mret", "wfi", "fence.i", "csrw mscratch, a0", ".word 0xffffffff"]
-)
+@pytest.mark.parametrize("insn", ["ecall", "ebreak", "mret", ".word 0xffffffff"])
 def test_instructions_that_end_a_region(insn: str) -> None:
     code = Code(f"start: addi a0, a0, 1\n end: {insn}\n j start")
     [block] = code.region().blocks.values()
@@ -86,6 +85,15 @@ def test_auipc_and_jalr_are_one_far_jump(xlen: int) -> None:
     assert not region.targets  # no jump goes just anywhere
     apart = code.region("call")  # entered between both, where nothing is known of ra
     assert apart.blocks[code["call"]].kind == "indirect"
+
+
+@pytest.mark.parametrize("insn", ["wfi", "fence.i", "csrw mscratch, a0", "csrr a0, mcycle"])
+def test_a_region_is_entered_again_behind_what_the_interpreter_did(insn: str) -> None:
+    code = Code(f"start: addi a0, a0, 1\n end: {insn}\n behind: j start")
+    region = code.region()
+    assert region.blocks[code["start"]].kind == "stop"
+    assert region.resumed == [code["behind"]]
+    assert set(region.entries) == {code["start"], code["behind"]}
 
 
 def test_a_diamond() -> None:
@@ -141,6 +149,56 @@ def test_calls_are_followed_and_come_back() -> None:
     assert {code["one"], code["two"]} <= region.heads
 
 
+def test_a_return_goes_to_the_calls_of_its_own_function() -> None:
+    code = Code("""
+    start: jal ra, leaf
+    one:   jal ra, outer
+    two:   j start
+    leaf:  addi a1, a1, 1
+           ret
+    outer: mv s0, ra
+           jal ra, leaf
+    three: jr s0
+           mv ra, s0
+           ret
+    """)
+    region = code.region()
+    back = region.blocks[code["leaf"]]
+    assert back.returns and set(back.known) == {code["one"], code["three"]}
+
+
+def test_a_function_is_in_the_region_as_a_whole_or_not_at_all() -> None:
+    long = "addi a1, a1, 1\n" * 30
+    code = Code(f"""
+    start: jal ra, large
+           jal ra, small
+           j start
+    large: {long}
+           ret
+    small: addi a2, a2, 1
+           ret
+    """)
+    assert code.region().whole
+    region = code.region(limit=20)
+    assert not region.whole
+    assert code["large"] not in region.blocks and code["small"] in region.blocks
+    assert region.instructions == 5
+
+
+def test_the_longest_way() -> None:
+    code = Code("""
+    start: addi a0, a0, 1
+           beqz a0, other
+           addi a0, a0, 1
+           addi a0, a0, 1
+           j join
+    other: addi a0, a0, 1
+    join:  bnez a0, start
+           ebreak
+    """)
+    assert code.region().longest == 6
+
+
 def test_indirect_jumps_go_where_they_went() -> None:
     code = Code("""
     start: jr a5
@@ -191,9 +249,9 @@ def test_the_limit(limit: int) -> None:
 
 
 def test_the_number_of_entries_is_bounded() -> None:
-    loops = "\n".join(f"l{n}: addi a0, a0, 1\n bnez a0, l{n}" for n in range(60))
+    loops = "\n".join(f"l{n}: addi a0, a0, 1\n bnez a0, l{n}" for n in range(80))
     region = Code("start: nop\n" + loops).region()
-    assert len(region.heads) == 60
+    assert len(region.heads) == 80
     assert len(region.entries) == MAX_ENTRIES and region.entries[0] == RAM
 
 

@@ -51,7 +51,10 @@ REGION_WORDS: Final = 4
 MAX_REGIONS: Final = 2048
 MAX_REGION_ENTRIES: Final = 8192
 SAMPLES: Final = 1024  # of the pc
-SAMPLE_WORDS: Final = 2  # pc; arena offset of its instruction, with bit 0 set for translated code
+SAMPLE_WORDS: Final = 3  # pc; arena offset of it, with bit 0 set for translated code; a kind:
+SAMPLE_PC: Final = 0  # where the interpreter is
+SAMPLE_JUMP: Final = 1  # where a region jumped to, and the interpreter went on
+SAMPLE_REGION: Final = 2  # the beginning of the region that the budget ran out in
 TARGETS: Final = 256
 
 #: Routines of the compiled interpreter that other native code calls, through ``<name>_fn``.
@@ -219,6 +222,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "print_head",  # slots of `print_ring` in use
     "print_next",  # the same with what the current command printed so far
     "region_steps",  # instructions retired in compiled regions
+    "region_left",  # where the last jumped out; its beginning + 1 for lack of budget; or 0
     ("scratch", 16),  # a page-crossing instruction is decoded here
     ("host_time", 2),  # struct timespec for the native clock
     "host_clock_fn",

@@ -9,6 +9,9 @@ from otoriscv.core.layout import (
     PAGE,
     PAGE_ENTRIES,
     PAGE_SHIFT,
+    SAMPLE_JUMP,
+    SAMPLE_PC,
+    SAMPLE_REGION,
     SAMPLE_WORDS,
     SAMPLES,
     TLB_ENTRIES,
@@ -112,8 +115,12 @@ def _until(b: Builder, now: Value, end: Var, compare: Value) -> None:
 
 
 def _sample(b: Builder) -> None:
-    """Note the pc and, from the execute TLB, where its decoded entry says that it lies."""
-    pc = b.get("pc")
+    """Note the pc, or what the last region since the last sample said, and where that lies: its
+    decoded entry tells, which the execute TLB knows."""
+    left = b.get_m("region_left")
+    none = left.eq(0)
+    pc = none.select(b.get("pc"), left & ~1)
+    b.set_m("region_left", 0)
     page = pc & -PAGE
     index = (page >> PAGE_SHIFT) & (TLB_ENTRIES - 1)
     at = (index << 1) + (tlb_slot(0, TLB_X) - tlb_slot(0, 0)) + (b.get("fetch_bank") >> 3)
@@ -127,6 +134,8 @@ def _sample(b: Builder) -> None:
         slot = (taken & (SAMPLES - 1)) * SAMPLE_WORDS
         b.set_m("sample_ring", pc, slot)
         b.set_m("sample_ring", place, slot + 1)
+        kind = left.bit(0).select(SAMPLE_REGION, SAMPLE_JUMP, 64)
+        b.set_m("sample_ring", none.select(SAMPLE_PC, kind), slot + 2)
         b.set_m("samples", taken + 1)
 
 

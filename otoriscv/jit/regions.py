@@ -1,13 +1,14 @@
 """Region discovery: the control-flow graph reachable from a hot pc, calls included.
 
 A region is a set of basic blocks with one or more entries. Direct jumps, branches and calls are
-followed; a return (``jalr x0, 0(ra)``) may go back to any call site of the region. Instructions
-that need a routine (CSRs, traps, fences, ...) end a block: they are the interpreter's. Nothing is
-decoded that ``fetch`` does not give.
+followed; a return (``jalr x0, 0(ra)``) may go back to the region's calls of its function.
+Instructions that need a routine (CSRs, traps, fences, ...) end a block: they are the interpreter's.
+Nothing is decoded that ``decode`` does not give.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,15 +20,18 @@ from otoriscv.core.layout import PAGE, PAGE_SHIFT
 from otoriscv.core.policy import TlbPolicy
 from otoriscv.core.uop import uses_op
 
-__all__ = ["LIMIT", "Block", "Region", "discover", "text", "to_dot"]
+__all__ = ["LIMIT", "LIMIT_HOT", "Block", "Region", "discover", "text", "to_dot"]
 
 #: Instructions in a region at most.
 LIMIT: Final = 512
+#: The same once it proved hot.
+LIMIT_HOT: Final = 4096
 #: Entries of a region at most: the hot pc, loop heads, places where calls come back.
-MAX_ENTRIES: Final = 24
+MAX_ENTRIES: Final = 64
 
 _LINK: Final = (1, 5)
 _ENDS: Final = ("poll", "leave", "leave_if", "leave_after", "trap", "call")
+_AWAY: Final = ("leave", "leave_after", "trap")
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class Block:
 
     ``next`` falls through, ``branch`` and ``jump`` (auipc with jalr is one) go to ``targets``,
     ``indirect`` goes anywhere, ``stop`` hands the instruction at ``end`` to the interpreter.
+    ``known`` is where an indirect jump may go on in the region.
     """
 
     start: int
@@ -44,6 +49,8 @@ class Block:
     targets: tuple[int, ...] = ()
     end: int = 0
     returns: bool = False  # an indirect jump that is a return
+    links: bool = False  # a call
+    known: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -59,16 +66,34 @@ class Region:
     heads: set[int]
     return_sites: list[int]
     targets: list[int]  # of other indirect jumps, from history
+    resumed: list[int]  # behind instructions that are the interpreter's
+    whole: bool  # no code was left out for its size
 
     @property
     def instructions(self) -> int:
         return sum(b.size for b in self.blocks.values())
 
     @property
+    def indirect(self) -> bool:
+        """Whether it has jumps whose targets only the history tells."""
+        return any(b.kind == "indirect" and not b.returns for b in self.blocks.values())
+
+    @property
+    def longest(self) -> int:
+        """Instructions on the longest way that takes no back-edge."""
+        lengths: dict[int, int] = {}
+        for start in sorted(self.blocks, reverse=True):
+            block = self.blocks[start]
+            on = [lengths[t] for t in _successors(block) if t > start and t in lengths]
+            lengths[start] = block.size + max(on, default=0)
+        return max(lengths.values(), default=0)
+
+    @property
     def entries(self) -> list[int]:
-        """Where the region is entered: the hot pc, loop heads, then return sites; never at an
-        instruction that it leaves to the interpreter, which may be another one by and by."""
-        wanted = dict.fromkeys([self.entry, *sorted(self.heads), *self.return_sites])
+        """Where the region is entered: the hot pc, loop heads, where the interpreter or callees
+        come back to; never at an instruction that it leaves to the interpreter, which may be
+        another one by and by."""
+        wanted = dict.fromkeys([self.entry, *sorted(self.heads), *self.return_sites, *self.resumed])
         return [pc for pc in wanted if pc in self.blocks and self.blocks[pc].insns][:MAX_ENTRIES]
 
     def pages(self) -> list[int]:
@@ -93,7 +118,8 @@ _KINDS: dict[tuple[str, frozenset[str], int], str] = {}
 
 
 def _kind(row: Row, variant: frozenset[str], xlen: int) -> str:
-    """How an instruction ends: next, branch, jump, indirect, or stop."""
+    """How an instruction ends: next, branch, jump, indirect, stop, or pause, which is a stop that
+    usually goes on at the next instruction."""
     key = row.name, variant, xlen
     kind = _KINDS.get(key)
     if kind is None:
@@ -108,7 +134,8 @@ def _find_kind(row: Row, variant: frozenset[str], xlen: int) -> str:
     sem.begin(row, 4, variant, None, None, None)
     row.semantics(sem)
     if any(uses_op(sem.body, op) for op in _ENDS):
-        return "stop"
+        away = any(n.op in _AWAY or (n.op == "poll" and n.args) for n in sem.body)
+        return "stop" if away else "pause"
     last = sem.body[-1].op if sem.ended else "next"
     return {"branch": "branch", "jump_rel": "jump", "jump": "indirect"}.get(last, "next")
 
@@ -127,11 +154,11 @@ def discover(
     *splits* blocks begin.
     """
     mask = (1 << xlen) - 1
-    leaders, code = _scan(entry, xlen, mask, decode, limit, history)
+    leaders, code, whole = _scan(entry, xlen, mask, decode, limit, history)
     for pc in splits & code.keys():
         leaders.setdefault(pc)
     blocks: dict[int, Block] = {}
-    sites: list[int] = []
+    resumed: list[int] = []
     for start in leaders:
         if start not in code:
             continue
@@ -139,8 +166,10 @@ def discover(
         pc = start
         while True:
             insn, kind = code[pc]
-            if kind == "stop":
+            if kind in ("stop", "pause"):
                 block.kind, block.end = "stop", pc
+                if kind == "pause":
+                    resumed.append((pc + insn.length) & mask)
                 break
             block.insns.append((pc, insn))
             after = (pc + insn.length) & mask
@@ -149,8 +178,7 @@ def discover(
                 target = (pc + insn.operands["imm"]) & mask
                 block.kind = kind
                 block.targets = (target, after) if kind == "branch" else (target,)
-                if kind == "jump" and insn.operands["rd"] in _LINK:
-                    sites.append(after)
+                block.links = kind == "jump" and insn.operands["rd"] in _LINK
                 break
             if kind == "indirect":
                 known = _far_target(block.insns, mask)
@@ -158,8 +186,7 @@ def discover(
                     block.kind, block.targets = "jump", (known,)
                 else:
                     block.kind, block.returns = "indirect", _returns(insn)
-                if insn.operands["rd"] in _LINK:
-                    sites.append(after)
+                block.links = insn.operands["rd"] in _LINK
                 break
             if after in leaders or after not in code:
                 block.targets = (after,)
@@ -167,15 +194,41 @@ def discover(
             pc = after
         blocks[start] = block
     heads = {t for b in blocks.values() for t in _successors(b) if t in blocks and t <= b.start}
-    if any(b.returns for b in blocks.values()):
-        # a return goes to an earlier block of the order: test the budget there
-        heads |= {s for s in sites if s in blocks}
-    targets = []
-    if any(b.kind == "indirect" and not b.returns for b in blocks.values()):
-        targets = [t for t in history if t in blocks]
-        heads |= set(targets)
-    sites = [s for s in dict.fromkeys(sites) if s in blocks]
-    return Region(entry, blocks, heads, sites, targets)
+    jumps = any(b.kind == "indirect" and not b.returns for b in blocks.values())
+    targets = [t for t in history if t in blocks] if jumps else []
+    _know(entry, blocks, targets)
+    heads |= {t for b in blocks.values() for t in b.known}
+    sites = [b.end for b in blocks.values() if b.links and b.end in blocks]
+    resumed = [pc for pc in dict.fromkeys(resumed) if pc in blocks]
+    return Region(entry, blocks, heads, list(dict.fromkeys(sites)), targets, resumed, whole)
+
+
+def _know(entry: int, blocks: dict[int, Block], targets: list[int]) -> None:
+    """Fill in where indirect jumps may go: a return to the calls of the functions that it is in,
+    each other one where such jumps went lately."""
+    callers: dict[int, dict[int, None]] = {}
+    for block in blocks.values():
+        if block.kind == "indirect" and not block.returns:
+            block.known = tuple(targets)
+        if block.links and block.end in blocks:
+            for callee in block.known or block.targets:
+                callers.setdefault(callee, {})[block.end] = None
+    back: dict[int, dict[int, None]] = {}  # by the block of a return
+    for function, sites in callers.items():
+        queue, seen = [function], {function}
+        while queue:
+            found = blocks.get(queue.pop())
+            if found is None:
+                continue
+            if found.returns:
+                back.setdefault(found.start, {}).update(sites)
+            on = (found.end,) if found.links else found.targets
+            if found.kind == "indirect" and not found.returns and not found.links:
+                on = found.known
+            queue += [pc for pc in on if pc not in seen]
+            seen.update(on)
+    for start, sites in back.items():
+        blocks[start].known = tuple(sites)
 
 
 def _far_target(insns: Sequence[tuple[int, Insn]], mask: int) -> int | None:
@@ -203,42 +256,60 @@ def _scan(
     decode: Callable[[int], Insn | None],
     limit: int,
     history: Sequence[int],
-) -> tuple[dict[int, None], dict[int, tuple[Insn, str]]]:
-    """Leaders in the order found, and every instruction reached with how it ends."""
+) -> tuple[dict[int, None], dict[int, tuple[Insn, str]], bool]:
+    """Leaders in the order found, every instruction reached with how it ends, and whether nothing
+    was left out for the limit.
+
+    A function is scanned before those that it calls; a callee that does not fit as a whole is
+    left out, so that it is entered at its beginning when it is hot itself.
+    """
     leaders: dict[int, None] = {entry: None}
     code: dict[int, tuple[Insn, str]] = {}
-    queue = [entry]
-    while queue:
-        pc = queue.pop(0)
-        before: list[tuple[int, Insn]] = []
-        while pc not in code and len(code) < limit:
-            insn = decode(pc)
-            if insn is None:
-                break
-            kind = _kind(insn.row, insn.variant, xlen)
-            code[pc] = insn, kind
-            after = (pc + insn.length) & mask
-            new: list[int] = []
-            if kind in ("branch", "jump"):
-                new.append((pc + insn.operands["imm"]) & mask)
-            if kind == "branch" or (kind in ("jump", "indirect") and insn.operands["rd"] in _LINK):
-                new.append(after)
-            before = [*before[-1:], (pc, insn)]
-            known = _far_target(before, mask) if kind == "indirect" else None
-            if known is not None:
-                new.append(known)
-            elif kind == "indirect" and not _returns(insn):
-                new += history
-            for target in new:
-                leaders[target] = None
-                queue.append(target)
-            if kind != "next":
-                break
-            pc = after
+    functions = deque([entry])
+    whole = True
+    while functions:
+        first, before, fits = functions.popleft(), len(code), True
+        queue, calls = deque([first]), deque[int]()
+        while queue:
+            pc = queue.popleft()
+            last: list[tuple[int, Insn]] = []
+            while pc not in code:
+                if len(code) >= limit:
+                    fits = False
+                    break
+                insn = decode(pc)
+                if insn is None:
+                    break
+                kind = _kind(insn.row, insn.variant, xlen)
+                code[pc] = insn, kind
+                after = (pc + insn.length) & mask
+                links = kind in ("jump", "indirect") and insn.operands["rd"] in _LINK
+                last = [*last[-1:], (pc, insn)]
+                known = _far_target(last, mask) if kind == "indirect" else None
+                to: Sequence[int] = ()
+                if kind in ("branch", "jump"):
+                    to = ((pc + insn.operands["imm"]) & mask,)
+                elif known is not None:
+                    to = (known,)
+                elif kind == "indirect" and not _returns(insn):
+                    to = history
+                leaders.update(dict.fromkeys(to))
+                (calls if links else queue).extend(to)
+                if kind in ("branch", "pause") or links:
+                    leaders[after] = None
+                    queue.append(after)
+                if kind != "next":
+                    break
+                pc = after
+            else:
+                leaders.setdefault(pc)
+        whole = whole and fits
+        if fits or first == entry:
+            functions.extend(calls)
         else:
-            if pc in code and pc not in leaders:
-                leaders[pc] = None
-    return leaders, code
+            for pc in list(code)[before:]:
+                del code[pc]
+    return leaders, code, whole
 
 
 def _name(pc: int, insn: Insn) -> str:

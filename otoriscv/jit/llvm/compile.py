@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from otoriscv.jit.engine import EngineUnavailable
@@ -34,11 +35,14 @@ def _llvm() -> Any:
     return llvm
 
 
+@cache
 def host_triple() -> str:
     """The triple of this host, initialising LLVM."""
     llvm = _llvm()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # Loop strength reduction takes the counters of budgets apart: 2 to 6 % slower.
+    llvm.set_option("", "-disable-lsr")
     triple: str = llvm.get_process_triple()
     return triple
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Final
@@ -23,7 +24,7 @@ from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.region import FlatPolicy, Window, region_text
 from otoriscv.jit.protocol import JitError
-from otoriscv.jit.regions import LIMIT, discover
+from otoriscv.jit.regions import LIMIT, LIMIT_HOT, discover
 
 __all__ = [
     "KEY_BYTES", "STOP", "CompiledRegion", "JitError", "Request", "compile_request", "find",
@@ -100,9 +101,17 @@ class CompiledRegion:
     digest: str  # of the bytes of the spans
     points: tuple[tuple[int, str], ...]  # breakpoints in it, see `Request.points`
     instructions: int
+    growable: bool  # a larger limit would take in more
+    #: Where jumps had gone when it was made; None: it has none whose targets only that tells.
+    history: tuple[int, ...] | None
     covered: tuple[int, ...]  # every pc in it
     seconds: float
     code: bytes
+
+    def grows(self, history: Iterable[int]) -> bool:
+        """Whether there is more to compile, now that jumps went where *history* says."""
+        new = self.history is not None and not set(history) <= set(self.history)
+        return self.growable or new
 
     @property
     def relevant(self) -> frozenset[int]:
@@ -122,6 +131,8 @@ class CompiledRegion:
         for name in ("entries", "spans", "points"):
             fields[name] = tuple(tuple(x) for x in fields[name])
         fields["covered"] = tuple(fields["covered"])
+        if fields["history"] is not None:
+            fields["history"] = tuple(fields["history"])
         return cls(**fields, code=data[8 + size :])
 
 
@@ -164,6 +175,8 @@ def find(request: Request, store: DiskCache) -> CompiledRegion | None:
             continue
         region = CompiledRegion.unpack(data)
         made_for = dict(region.points)
+        if request.limit > LIMIT and region.grows(request.history):
+            continue
         if hash_spans(region.spans, _reader(request)) == region.digest and all(
             points.get(pc) == made_for.get(pc) for pc in region.relevant
         ):
@@ -246,6 +259,8 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
             (pc, point) for pc, point in request.points().items() if pc in reached.union(covered)
         ),
         region.instructions,
+        not region.whole and request.limit < LIMIT_HOT,
+        request.history if region.indirect else None,
         covered,
         time.thread_time() - began,
         blob.code,

@@ -20,6 +20,8 @@ from otoriscv.core.layout import (
     LINE_SHIFT,
     MACHINE,
     PAGE,
+    SAMPLE_JUMP,
+    SAMPLE_REGION,
     SAMPLE_WORDS,
     SAMPLES,
     TARGETS,
@@ -49,7 +51,7 @@ from otoriscv.jit.llvm.installed import InstalledRegions, Placed
 from otoriscv.jit.llvm.profile import Profile, program_name
 from otoriscv.jit.llvm.worker import Workers
 from otoriscv.jit.python.engine import PythonEngine
-from otoriscv.jit.regions import LIMIT
+from otoriscv.jit.regions import LIMIT, LIMIT_HOT
 from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
@@ -60,10 +62,12 @@ __all__ = ["LlvmEngine"]
 #: Steps between two samples at first, and at most once all that is hot is compiled.
 SAMPLE_FIRST: Final = 1 << 13
 SAMPLE_LAST: Final = 1 << 20
+#: Samples without anything new to compile after which they are taken half as often.
+QUIET: Final = 4
 #: Samples of a neighbourhood (16 bytes) before it is compiled.
 THRESHOLD: Final = 2
 #: Pages of code sent along in each direction.
-REACH: Final = 8
+REACH: Final = 16
 #: Steps after which what was seen counts half when the hottest place is chosen: guests have phases.
 FADING: Final = 1 << 27
 #: Steps spent lately around a place (in its KiB), outside of regions, that are worth a worker's
@@ -81,6 +85,11 @@ MAX_TARGETS: Final = 64
 COPIES: Final = 3
 #: Places of which heat is kept, and places that are not asked for again.
 PLACES: Final = 1 << 14
+#: The same where a region jumps to what is not entered yet: parts of a large function overlap.
+COPIES_LEFT: Final = 8
+#: Samples in a region before it is made again, with code that it was too small for, or that its
+#: indirect jumps led to since; each time eight times as many.
+PROMOTE: Final = 8
 #: How often code of 256 bytes may be rewritten before it stays interpreted.
 REWRITES: Final = 8
 
@@ -127,21 +136,23 @@ class LlvmEngine(InterpEngine):
         self._slots = slots = Slots(self._library)
         self._m[MACHINE["sample_every"]] = self._first
         self._seen = self._m[MACHINE["samples"]]
+        self._quiet = 0  # samples since the interval changed
         self._regions = InstalledRegions(
             platform.arena, self._m, slots, self._arena, self._decode_place, self._handler_at
         )
         # By place: an arena offset, with bit 0 set for translated code.
         self._heat: Counter[int] = Counter()
         # By the 16 bytes that a place is in.
-        # What waits for a worker, in no region and in some: pc, mark and block.
-        self._hot: dict[int, tuple[int, int, int]] = {}
-        self._again: dict[int, tuple[int, int, int]] = {}
+        # What waits for a worker, in no region and in some: pc, mark, block and sample's kind.
+        self._hot: dict[int, tuple[int, int, int, int]] = {}
+        self._again: dict[int, tuple[int, int, int, int]] = {}
         self._patient = 0  # nothing was worth it: the step at which to look again
         # Steps that samples outside of regions stand for, fading; by block.
         self._steps: Counter[int] = Counter()
         self._faded = 0  # when they were halved last, in steps
         self._pending: set[int] = set()  # is being compiled
         self._refused: set[int] = set()
+        self._grown: Counter[int] = Counter()  # how often a region was looked at for that
         self._rewritten: Counter[int] = Counter()  # by 256 bytes of memory
         self._writes = self._m[MACHINE["code_writes"]]
         self._watching = False
@@ -206,6 +217,7 @@ class LlvmEngine(InterpEngine):
         if bool(count) != self._watching:
             self._watching = bool(count)
             self._refused.clear()
+            self._grown.clear()
             self._sort(lambda region: not region.translated, "watchpoint")
 
     def _filter_lines(self, watched: list[tuple[int, int]]) -> None:
@@ -252,7 +264,7 @@ class LlvmEngine(InterpEngine):
         self._changed |= {*points, *self._applied}
         self._apply_changes(hart)
         place = self._p.memory.find(pc)
-        request = None if place is None else self._make_request(hart, pc, place)
+        request = None if place is None else self._make_request(hart, pc, place, SAMPLE_JUMP)
         if request is None:
             raise JitError(f"no code to compile at {pc:#x}")
         region = compile_request(replace(request, limit=limit))
@@ -334,6 +346,7 @@ class LlvmEngine(InterpEngine):
             return not changed.isdisjoint(region.relevant)
 
         self._refused.clear()
+        self._grown.clear()
         self._sort(touched, "breakpoint")
 
     def _point(self, address: int) -> str | None:
@@ -367,13 +380,13 @@ class LlvmEngine(InterpEngine):
         self._fade(m[MACHINE["steps_end"]])
         for n in range(first, taken):
             at = ring + (n & (SAMPLES - 1)) * SAMPLE_WORDS
-            pc, mark = m[at], m[at + 1]
+            pc, mark, kind = m[at], m[at + 1], m[at + 2]
             for placed in profile.due(mark):
                 if self._try(placed):
                     profile.done(placed)
             if mark in self._refused:
                 continue
-            wanted = self._heat_wanted(mark)
+            wanted = self._heat_wanted(mark, kind)
             if wanted is None:
                 continue
             near = _near(mark)
@@ -382,7 +395,7 @@ class LlvmEngine(InterpEngine):
                 self._steps[_block(mark)] += every
             if self._heat[near] >= wanted and self._may_ask(near):
                 news += self._steps[_block(mark)] >= self._worth
-                self._request(hart, pc, mark)
+                self._request(hart, pc, mark, kind)
         self._seen = taken
         if len(self._heat) > PLACES:  # what was seen once in a long run
             self._heat = Counter(
@@ -390,10 +403,14 @@ class LlvmEngine(InterpEngine):
             )
         if len(self._refused) > PLACES:
             self._refused.clear()
+            self._grown.clear()
+        self._quiet += taken - first
         if news:
             m[MACHINE["sample_every"]] = max(self._first, every >> 4)
-        elif taken - first > 4 and every < SAMPLE_LAST:
+            self._quiet = 0
+        elif self._quiet > QUIET and every < SAMPLE_LAST:
             m[MACHINE["sample_every"]] = min(SAMPLE_LAST, every * 2)
+            self._quiet = 0
 
     def _may_ask(self, near: int) -> bool:
         """Whether nothing around a place waits for a worker or is being compiled."""
@@ -423,21 +440,36 @@ class LlvmEngine(InterpEngine):
             halved = {block: n >> 1 for block, n in self._steps.items() if n >= SAMPLE_FIRST}
             self._steps = Counter(halved)
 
-    def _heat_wanted(self, mark: int) -> int | None:
+    def _heat_wanted(self, mark: int, kind: int) -> int | None:
         """The samples after which a place is compiled; None: there are regions enough with it."""
-        covering = self._regions.covering(mark & ~1, translated=bool(mark & 1))
+        place, translated = mark & ~1, bool(mark & 1)
+        if kind == SAMPLE_REGION:
+            region = self._regions.entered_at(place, translated=translated)
+            if region is None or (not region.growable and region.history is None):
+                return None
+            return PROMOTE * self._threshold << 3 * self._grown[mark]
+        covering = self._regions.covering(place, translated=translated)
+        if kind == SAMPLE_JUMP:
+            entered = self._regions.entered_at(place, translated=translated) is not None
+            return None if entered or covering >= COPIES_LEFT else self._threshold
         return None if covering >= COPIES else self._threshold * (16 if covering else 1)
 
-    def _request(self, hart: Hart, pc: int, mark: int) -> None:
+    def _request(self, hart: Hart, pc: int, mark: int, kind: int) -> None:
         """Compile what is at *pc*, or let it wait until a worker is idle."""
         near = _near(mark)
         if self._rewritten[mark >> 8] > REWRITES:
             self._refused.add(mark)
             return
-        if self._workers is not None and not self._may_be_cached(pc, mark):
-            self._let_wait(near, pc, mark)
+        grow = kind == SAMPLE_REGION
+        if self._workers is not None and not grow and not self._may_be_cached(pc, mark):
+            self._let_wait(near, pc, mark, kind)
             return
-        request = self._make_request(hart, pc, mark)
+        request = self._make_request(hart, pc, mark, kind)
+        if request is not None and grow:
+            self._grown[mark] += 1
+            region = self._regions.entered_at(mark & ~1, translated=bool(mark & 1))
+            if region is None or not region.grows(request.history):
+                request = None
         if request is None:
             del self._heat[near]
             return
@@ -452,7 +484,7 @@ class LlvmEngine(InterpEngine):
             except JitError as error:
                 self._arrived(request, error)
         else:
-            self._let_wait(near, pc, mark)
+            self._let_wait(near, pc, mark, kind)
 
     def _may_be_cached(self, pc: int, mark: int) -> bool:
         """Whether there is an entry for the code there; with breakpoints, that has to be looked
@@ -463,10 +495,10 @@ class LlvmEngine(InterpEngine):
         key = region_key(near, pc, self._isa, {}, window, watching, LIMIT)
         return bool(self._applied) or self._store.has(key)
 
-    def _let_wait(self, near: int, pc: int, mark: int) -> None:
-        fresh = self._heat_wanted(mark) == self._threshold
+    def _let_wait(self, near: int, pc: int, mark: int, kind: int) -> None:
+        fresh = self._heat_wanted(mark, kind) == self._threshold
         waiting = self._hot if fresh else self._again
-        waiting[near] = pc, mark, _block(mark)
+        waiting[near] = pc, mark, _block(mark), kind
         if len(waiting) > 2 * WAITING:
             steps = self._steps
             order = sorted(waiting, key=lambda place: steps[waiting[place][2]])
@@ -490,18 +522,18 @@ class LlvmEngine(InterpEngine):
                 near = max(hot, key=lambda place: self._heat[place], default=None)
                 if near is None:
                     break
-            pc, mark, _ = hot.pop(near)
-            wanted = self._heat_wanted(mark)
-            if wanted is None or self._heat[near] < wanted:
+            pc, mark, _, kind = hot.pop(near)
+            wanted = self._heat_wanted(mark, kind)
+            if wanted is None or (self._heat[near] < wanted and kind != SAMPLE_REGION):
                 continue  # another region covers it now
-            request = self._make_request(hart, pc, mark)
+            request = self._make_request(hart, pc, mark, kind)
             if request is None:
                 del self._heat[near]
             else:
                 self._pending.add(near)
                 workers.submit(request)
 
-    def _make_request(self, hart: Hart, pc: int, mark: int) -> Request | None:
+    def _make_request(self, hart: Hart, pc: int, mark: int, kind: int) -> Request | None:
         """What to compile; None when the code is not where it was any more."""
         memory, place = self._p.memory, mark & ~1
         window = None
@@ -528,6 +560,7 @@ class LlvmEngine(InterpEngine):
             window=window,
             watching=self._watching and window is not None,
             history=self._history(start, end),
+            limit=LIMIT_HOT if kind == SAMPLE_REGION else LIMIT,
             place=place,
         )
 

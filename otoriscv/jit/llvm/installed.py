@@ -106,6 +106,13 @@ class InstalledRegions:
         """How many regions that can run there contain the instruction at *place*."""
         return self._translated[place] + (0 if translated else self._direct[place])
 
+    def entered_at(self, place: int, *, translated: bool) -> CompiledRegion | None:
+        """The region that is entered at *place*, if one that can run there is."""
+        entry = entry_offset(self._pool, place)
+        number = int.from_bytes(self._view[entry : entry + 2], "little")
+        region = self._region_of_slot(number - FIRST_REGION)
+        return None if region is None or region.translated < translated else region
+
     def install(self, placed: Placed) -> bool:
         """Enter the region from now on. False: its code is not what it was made from any more, or
         there is no room: what is compiled stays, this stays interpreted."""
@@ -194,16 +201,17 @@ class InstalledRegions:
         better region's already, or not an instruction's."""
         number = int.from_bytes(self._view[entry : entry + 2], "little")
         if number >= FIRST_REGION:
-            return self._worth_of_slot(number - FIRST_REGION) < _worth(region)
+            other = self._region_of_slot(number - FIRST_REGION)
+            return other is None or _worth(other) < _worth(region)
         if 0 < number < len(SPECIAL):
             return False
         return number != 0 or self._decode(place, entry) is not None
 
-    def _worth_of_slot(self, slot: int) -> tuple[bool, int]:
+    def _region_of_slot(self, slot: int) -> CompiledRegion | None:
         for row in self._rows.values():
             if row.first <= slot < row.first + len(row.entries):
-                return _worth(row.placed.region)
-        return False, 0
+                return row.placed.region
+        return None
 
     def _drop(self, number: int) -> Placed:
         """Forget a region: its entries are decoded anew."""

@@ -17,10 +17,11 @@ CC: Final = "preserve_nonecc" if platform.machine() in ("aarch64", "arm64") else
 PARAMS: Final = "ptr %S, ptr %A, i64 %E, i64 %N, ptr %T, i64 %P"
 #: Instructions that may follow a test of the budget before the next one: a page of 2-byte ones.
 LONGEST: Final = 2048 + 8
-#: The attribute group #0 of every function, and the branch weights !0 of an unlikely branch.
+#: The attribute group #0 of every function, and branch weights: !0 unlikely, !1 likely.
 ATTRIBUTES: Final = (
     'attributes #0 = { nounwind "no-builtins" "no-jump-tables"="true" }\n'
-    '!0 = !{!"branch_weights", i32 1, i32 2000}'
+    '!0 = !{!"branch_weights", i32 1, i32 2000}\n'
+    '!1 = !{!"branch_weights", i32 2000, i32 1}'
 )
 
 

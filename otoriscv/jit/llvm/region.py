@@ -118,9 +118,13 @@ class _RegionFunction(NativeFunction):
         self.regs: set[int] = set()
         self.written: set[int] = set()
         self._done = 0  # instructions retired in the block before the current one
-        self._budget = ""
+        #: %n is what the budget exceeds this by, which covers every way to the next test.
+        self._spare = region.longest
+        self._budget = ""  # %n at the block's start
         self._bank = ""
         self._pc = 0
+        self._block_now = region.blocks[region.entry]
+        self._passed: set[str] = set()  # conditions of bails that did not hold in this block
 
     def build(self, name: str, entries: Sequence[int]) -> str:
         programs = {start: self._program(b) for start, b in self.region.blocks.items()}
@@ -131,21 +135,14 @@ class _RegionFunction(NativeFunction):
                 self._collect(body, 0)
         for r in sorted(self.regs):
             self.allocas.append(f"  %r{r} = alloca {self._type(r)}")
-        self.allocas += ["  %n = alloca i64", "  %xpc = alloca i64", "  %xn = alloca i64"]
-        self.line("store i64 %N, ptr %n")
+        self.allocas += [f"  %{name} = alloca i64" for name in ("n", "xpc", "xn", "xleft")]
+        self.line(f"store i64 {self.op('sub', '%N', self._spare)}, ptr %n")
         self._bank = self.get("data_bank")
         for r in sorted(self.regs):
             value = self.new(f"load {self._type(r)}, ptr {self.field('%S', r)}")
             self.line(f"store {self._type(r)} {value}, ptr %r{r}")
-        cases = " ".join(
-            f"i64 {k}, label %{self._label(pc, entry=True)}" for k, pc in enumerate(entries)
-        )
-        self.end(f"switch i64 %P, label %{self._label(entries[0], entry=True)} [{cases}]")
-        for pc in entries:
-            self.lines.append(f"{self._label(pc, entry=True)}:")
-            self.closed = False
-            self._test_budget(pc)
-            self.end(f"br label %{self._label(pc)}")
+        cases = " ".join(f"i64 {k}, label %{self._label(pc)}" for k, pc in enumerate(entries))
+        self.end(f"switch i64 %P, label %{self._label(entries[0])} [{cases}]")
         for start, block in self.region.blocks.items():
             self._block(block, *programs[start])
         self._exits()
@@ -234,7 +231,15 @@ class _RegionFunction(NativeFunction):
         self._join(on)
 
     def _op_bail_if(self, node: Value) -> None:
-        self._bail(self.ref(node.args[0]))
+        cond = self.ref(node.args[0])
+        if cond not in self._passed:  # a load and a store of the same address ask the same
+            self._passed.add(cond)
+            self._bail(cond)
+
+    def _arm(self, label: str, body: Sequence[Value], after: str) -> None:
+        passed = set(self._passed)
+        super()._arm(label, body, after)
+        self._passed = passed
 
     def _op_call(self, node: Value) -> str:
         self.put("budget", self._left())  # a counter may be asked for
@@ -245,14 +250,13 @@ class _RegionFunction(NativeFunction):
 
     # -- control
 
-    def _label(self, pc: int, *, entry: bool = False) -> str:
-        return f"{'e' if entry else 'p'}{pc:x}"
+    @staticmethod
+    def _label(pc: int) -> str:
+        return f"p{pc:x}"
 
     def _left(self) -> str:
         """The budget at the current instruction."""
-        if not self._done:
-            return self._budget
-        return self.op("sub", self._budget, self._done)
+        return self.op("add", self._budget, self._spare - self._done)
 
     def _address(self, pc: int) -> str:
         """A region pc as 64 bits."""
@@ -273,6 +277,8 @@ class _RegionFunction(NativeFunction):
         for r in sorted(self.written):
             value = self.new(f"load {self._type(r)}, ptr %r{r}")
             self.line(f"store {self._type(r)} {value}, ptr {self.field('%S', r)}")
+        left = self.field("%A", MACHINE["region_left"])
+        self.line(f"store i64 {self.new('load i64, ptr %xleft')}, ptr {left}")
         p = self.field("%A", MACHINE["region_steps"])
         total = self.op("add", self.new(f"load i64, ptr {p}"), self.op("sub", "%N", n))
         self.line(f"store i64 {total}, ptr {p}")
@@ -280,9 +286,9 @@ class _RegionFunction(NativeFunction):
         self.put("budget", n)
         return pc, n
 
-    def _to(self, label: str, pc: str, n: str) -> None:
-        self.line(f"store i64 {pc}, ptr %xpc")
-        self.line(f"store i64 {n}, ptr %xn")
+    def _to(self, label: str, pc: str, n: str, left: str) -> None:
+        for name, value in (("xpc", pc), ("xn", n), ("xleft", left)):
+            self.line(f"store i64 {value}, ptr %{name}")
         self.end(f"br label %{label}")
 
     def _through(self, number: int) -> None:
@@ -292,11 +298,11 @@ class _RegionFunction(NativeFunction):
 
     def _leave(self, pc: int, n: str) -> None:
         """Let the interpreter go on with the instruction at *pc*."""
-        self._to("out", self._address(pc), n)
+        self._to("out", self._address(pc), n, "0")
 
     def _jump_out(self, target: str, n: str) -> None:
         """Jump to any address (64 bits)."""
-        self._to("away", target, n)
+        self._to("away", target, n, target)
 
     def _dispatch(self, target: str, n: str) -> None:
         """Go on at *target*: through the execute TLB, or `resume` when it misses."""
@@ -308,20 +314,20 @@ class _RegionFunction(NativeFunction):
         e, p = self.place(target, self.new(f"load i64, ptr {self.addend(entry)}"))
         self.dispatch(e, n, self.table_for(n, self.get_pointer("table")), p)
 
-    def _test_budget(self, pc: int) -> None:
-        """Hand over to the interpreter unless the budget covers every path to the next test."""
-        n = self.new("load i64, ptr %n")
-        on = self.unless(self.new(f"icmp ult i64 {n}, {self.region.instructions + 1}"))
-        self._leave(pc, n)
+    def _test_budget(self, n: str, target: str) -> None:
+        """Let the interpreter go on at *target* unless the budget covers every way to the next
+        test."""
+        on = self.unless(self.new(f"icmp slt i64 {n}, 0"))
+        full = self.op("add", n, self._spare)
+        self._to("out", target, full, self.op("or", "%E", 1))
         self._join(on)
 
     def _block(self, block: Block, body: list[Value], ends: list[int]) -> None:
         self.lines.append(f"{self._label(block.start)}:")
         self.closed = False
-        if block.start in self.region.heads:
-            self._test_budget(block.start)
         self._budget = self.new("load i64, ptr %n")
-        self._done, self._pc = 0, block.start
+        self._done, self._pc, self._block_now = 0, block.start, block
+        self._passed.clear()
         for condition in self.conditions.get(block.start, ()) if block.insns else ():
             self._condition_false = self.label()
             self.lower(condition)
@@ -341,18 +347,22 @@ class _RegionFunction(NativeFunction):
 
     def _go(self, target: int) -> None:
         """Continue at *target* with the block's instructions retired."""
-        n = self._left()
-        if target in self.region.blocks:
-            self.line(f"store i64 {n}, ptr %n")
-            self.end(f"br label %{self._label(target)}")
-        else:
-            self._jump_out(self._address(target), n)
+        if target not in self.region.blocks:
+            self._jump_out(self._address(target), self._left())
+            return
+        n = self.op("sub", self._budget, self._done)
+        if target <= self._block_now.start:
+            self._test_budget(n, self._address(target))
+        self.line(f"store i64 {n}, ptr %n")
+        self.end(f"br label %{self._label(target)}")
 
     def _op_branch(self, node: Value) -> None:
         self._done += 1
-        block = self._current()
+        block = self._block_now
         taken, on = self.label(), self.label()
-        self.end(f"br {self.typed(node.args[0])}, label %{taken}, label %{on}")
+        stays, falls = (pc in self.region.blocks for pc in block.targets)
+        weights = "" if stays == falls else f", !prof !{int(stays)}"
+        self.end(f"br {self.typed(node.args[0])}, label %{taken}, label %{on}{weights}")
         self._join(taken)
         self._go(block.targets[0])
         self._join(on)
@@ -360,11 +370,11 @@ class _RegionFunction(NativeFunction):
 
     def _op_jump_rel(self, node: Value) -> None:
         self._done += 1
-        self._go(self._current().targets[0])
+        self._go(self._block_now.targets[0])
 
     def _op_jump(self, node: Value) -> None:
         self._done += 1
-        block = self._current()
+        block = self._block_now
         if block.kind == "jump":  # auipc and jalr
             self._go(block.targets[0])
             return
@@ -373,9 +383,10 @@ class _RegionFunction(NativeFunction):
         t = self.ref(target)
         if target.width != 64:
             t = self.new(f"zext i32 {t} to i64")
-        n = self._left()
-        known = self.region.return_sites if block.returns else self.region.targets
+        known = block.known
         if known:
+            n = self.op("sub", self._budget, self._done)
+            self._test_budget(n, t)
             self.line(f"store i64 {n}, ptr %n")
             out = self.label()
             rel = self.masked(self.op("sub", t, "%E"))
@@ -387,15 +398,8 @@ class _RegionFunction(NativeFunction):
             self._join(out)
         if not block.returns:
             hash_ = self.op("and", self.op("lshr", t, 1), TARGETS - 1)
-            history = self.field("%A", MACHINE["targets"], hash_)
-            self.line(f"store i64 {t}, ptr {history}")
-        self._jump_out(t, n)
-
-    def _current(self) -> Block:
-        for block in self.region.blocks.values():
-            if block.insns and block.insns[-1][0] == self._pc:
-                return block
-        raise AssertionError("no block ends here")
+            self.line(f"store i64 {t}, ptr {self.field('%A', MACHINE['targets'], hash_)}")
+        self._jump_out(t, self._left())
 
 
 class _EntryFunction(NativeFunction):
@@ -415,6 +419,15 @@ class _EntryFunction(NativeFunction):
             self._to_interpreter(pc)
             self._join(on)
         base = self.masked(self.op("sub", pc, at - region.entry))
+        on = self.unless(self.new(f"icmp ult i64 %N, {region.longest}"))
+        # Only when a region jumped here it is this one that the budget ran out in.
+        left = self.field("%A", MACHINE["region_left"])
+        was = self.new(f"load i64, ptr {left}")
+        chained = self.new(f"icmp eq i64 {was}, {pc}")
+        own = self.new(f"select i1 {chained}, i64 {self.op('or', base, 1)}, i64 {was}")
+        self.line(f"store i64 {own}, ptr {left}")
+        self._to_interpreter(pc)
+        self._join(on)
         self.tail("@body", base, "%N", "%T", str(number))
         return self.text(f"define {CC} void @{name}({PARAMS}) #0")
 
