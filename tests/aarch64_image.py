@@ -119,6 +119,12 @@ def prepared(xlen: int, seed: int) -> tuple[EngineBox, LlvmEngine]:
     box = Box("llvm", xlen)
     engine = box.main_engine
     assert isinstance(engine, LlvmEngine)
+    decode = box.stepper.routine("decode_entry")
+
+    def decode_entry(hart: int, arena: int, word: int, inside: int, entry: int) -> None:
+        decode(box.q, word, inside, entry)
+
+    engine._library.decode_entry = decode_entry  # its own is code for another processor
     if seed:
         import random
 
