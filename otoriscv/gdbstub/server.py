@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import selectors
 import socket
 import threading
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 _MAX_CLIENTS = 8
 _GOODBYE = 1.0  # seconds that a client has for reading the last reply
 _HEARTBEAT = 1.0  # a running machine is asked this often, should a wake-up be lost
+_ALERT = 300e-6 if (os.cpu_count() or 1) > 1 else 0.0  # seconds, see `GdbServer._await`
 _KILLED = 128 + 9  # what a shell says of a killed process
 _FATAL = (StopKind.EXIT, StopKind.CRASH)
 
@@ -93,6 +95,7 @@ class GdbServer:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._awaiting_stop = False
+        self._alert_until = 0.0
         self._serving = False
         self._ending: StopEvent | None = None
 
@@ -193,7 +196,7 @@ class GdbServer:
     def _round(self, selector: selectors.BaseSelector) -> None:
         """Wait until something is to be done, and do it."""
         knocking = False
-        for key, events in selector.select(self._patience()):
+        for key, events in self._await(selector):
             if key.data is not None:
                 self._exchange(key.data, events)
             elif key.fileobj is self._wake_in:
@@ -206,6 +209,17 @@ class GdbServer:
                 self._look_after(client, selector)
         if knocking:  # last: who comes as another leaves finds it gone
             self._accept(selector)
+
+    def _await(self, selector: selectors.BaseSelector) -> list[tuple[selectors.SelectorKey, int]]:
+        """What has happened; when a client was answered just now, its next word is looked out for.
+
+        A processor that falls asleep meanwhile takes longer to wake up than a debugger for a step.
+        """
+        while time.monotonic() < self._alert_until and not self._target.running:
+            ready = selector.select(0)
+            if ready:
+                return ready
+        return selector.select(self._patience())
 
     def _patience(self) -> float | None:
         """How long nothing may happen: for ever, unless a wake-up could be lost."""
@@ -266,6 +280,7 @@ class GdbServer:
             self._guarded(client, client.transport.flush)
         if events & selectors.EVENT_READ and not client.session.finished:
             self._guarded(client, client.receive)
+            self._alert_until = time.monotonic() + _ALERT
 
     def _look_after(self, client: _Client, selector: selectors.BaseSelector) -> None:
         """Pass on what the machine did; a client that does not read is not listened to."""
