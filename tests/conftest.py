@@ -10,6 +10,7 @@ The JIT's go into the environment, where everything that is run finds them.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ from otoriscv.jit.engines import ENGINES
 from tests import engine_choice
 from tests.fake_target import FakeTarget
 from tests.stub import Connect
+
+# A shell starts what it puts into the background with ^C ignored: tests of ^C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _VARIABLES: Final = {
     "jit_threshold": "OTORISCV_JIT_THRESHOLD",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,10 +85,10 @@ def test_a_cache_full_of_garbage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         *("--jit-threshold", "1", "--jit-workers", "0", "--stats-json", str(facts)),
     ]
 
-    def boot() -> dict[str, object]:
+    def boot() -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
         assert (done.returncode, done.stderr) == (0, "")
-        jit: dict[str, object] = json.loads(facts.read_text())["jit"]
+        jit: dict[str, Any] = json.loads(facts.read_text())["jit"]
         return jit
 
     first = boot()
@@ -107,7 +108,7 @@ def test_a_cache_full_of_garbage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (folder / "region-x").symlink_to("/dev/zero")
     (folder / "interp64-").write_bytes(b"\0" * 5000)
     again = boot()
-    assert again["interpreter"] == "built now" and again["compiled"] == first["compiled"]
+    assert again["interpreter"] == "built now" and again["compiled"] >= first["compiled"] > 0
 
 
 @pytest.mark.parametrize("jit", [JitSettings(threshold=1, workers=0), JitSettings()], ids=repr)
