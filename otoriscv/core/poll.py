@@ -33,6 +33,8 @@ PRIORITY: Final = (11, 3, 7, 9, 1, 5)
 FAR: Final = 1 << 50
 _MTIP: Final = 1 << 7
 _STIP: Final = 1 << 5
+#: An odd number: its multiples run through all distances of two samples.
+_SPREAD: Final = 0x9E37_79B1
 #: menvcfg.STCE: stimecmp makes STIP.
 STCE: Final = 1 << 63
 
@@ -145,9 +147,11 @@ def _refill(b: Builder, now: Value) -> None:
     every = b.get_m("sample_every")
     with b.if_(every.ne(0)):
         # due, or far ahead: the steps were counted anew
-        with b.if_((b.get_m("sample_due") - now - 1).geu(every)):
+        with b.if_((b.get_m("sample_due") - now - 1).geu(every + (every >> 1))):
             _sample(b)
-            b.set_m("sample_due", now + every)
+            # at distances that differ: a loop's period may divide those of samples and slices
+            more = (b.get_m("samples") * _SPREAD) & ((every >> 1) - 1)
+            b.set_m("sample_due", now + every + more)
         due = b.get_m("sample_due")
         end.value = due.ltu(end.value).select(due, end.value)
     with b.if_(b.get_m("clock_host").eq(0)):
