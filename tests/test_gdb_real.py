@@ -193,7 +193,7 @@ def test_stops_in_compiled_code(box: Box) -> None:
     leaf = machine.symbols.get("leaf")
     assert leaf is not None
     if machine.engine.name == "llvm":
-        assert any(leaf.address in region.covered for region in machine.engine.regions())  # type: ignore[attr-defined]
+        assert any(leaf.address in region.covered for region in machine.engine.regions())  # type: ignore[attr-defined]  # the llvm engine's
         at_leaf = leaf.address
         assert machine.engine.compiled_at(at_leaf, at_leaf, translated=False) > 0
     n = gdb.integer("g")
