@@ -519,6 +519,7 @@ class Machine:
         plic = self.board.plic
         line = None if irq is None else lambda level: plic.set_line(irq, level)
         self.board.attach(base, size, Attached(device))
+        self.board.foreign_devices = True
         device.connect(self, line)
         return device
 

@@ -122,6 +122,8 @@ class Machine:
         self.breakpoints = Breakpoints(m, self._breakpoint_changed)
         self.watchpoints = Watchpoints(m, self._watchpoints_changed)
         self.hooks = Hooks(self)
+        #: Whether a device is the user's: nobody knows when its accesses return.
+        self.foreign_devices = False
         #: The last snapshot made or restored: pages that are clean have its contents.
         self.checkpoint: Snapshot | None = None
         #: The snapshot restored last, from which the recorded input goes on.

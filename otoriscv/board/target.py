@@ -285,7 +285,9 @@ class BoardTarget:
             self._failure = None
             self._running = True
         stepping = any(action is not Action.CONTINUE for action in actions.values())
-        if not stepping and not self.machine.hooks.any and self._stops_soon(actions):
+        machine = self.machine
+        patient = stepping or machine.hooks.any or machine.foreign_devices
+        if not patient and self._stops_soon(actions):
             return
         with self._changed:
             self._actions = dict(actions)
