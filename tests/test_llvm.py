@@ -119,6 +119,27 @@ def test_hot_code_runs_in_regions(guest: Guest) -> None:
     assert share > 0.99
 
 
+@BOTH
+def test_each_hart_is_sampled(xlen: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one hart does in regions does not hide what another does outside of them."""
+    monkeypatch.delenv("OTORISCV_JIT_THRESHOLD")
+    machine = Machine(f"rv{xlen}imac_zicsr", ram=[(RAM, 1 << 20)], engine="llvm", harts=2)
+    machine.memory.write(RAM, assemble(LOOP, xlen, RAM).code)
+    spin = RAM + 0x8000
+    machine.memory.write(spin, assemble("1: addi a0, a0, 1\n j 1b", xlen, spin).code)
+    for hart in machine.harts:
+        hart.pc = spin
+    machine.run(steps=20_000_000)
+    hart = machine.harts[0]
+    hart.pc, hart.x[10] = RAM, 100_000_000
+    machine.run(steps=60_000_000)
+    steps = MACHINE["region_steps"]
+    before = machine.m[steps]
+    machine.run(steps=1_000_000)
+    assert machine.m[steps] - before > 900_000
+    machine.close()
+
+
 @EACH
 def test_exact_counts_inside_regions(guest: Guest) -> None:
     guest.machine.run(steps=20_000)

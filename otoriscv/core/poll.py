@@ -90,6 +90,7 @@ def poll(b: Builder) -> None:
     b.call("update_timer")
     now = steps_now(b)
     with b.if_(now.geu(b.get_m("slice_end"))):
+        b.set_m("region_left", 0)  # the next sample may be another hart's
         b.ret(Exit.SLICE)
     with b.if_(b.get_m("stop").ne(0)):
         b.ret(Exit.STOP)
