@@ -11,7 +11,7 @@ PYTEST   = $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 none_is_fine = || [ $$? -eq 5 ]
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-gdb lint docs bench linux64 linux32 clean
+.PHONY: help setup demo test test-slow test-gdb lint docs bench dap linux64 linux32 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -27,7 +27,7 @@ test: lint ## the linters, then every test but the slow ones
 	$(PYTEST) -n $(JOBS) -m "not slow and not timing" $(TESTS) $(none_is_fine)
 	$(PYTEST) -m "timing and not slow" $(TESTS) $(none_is_fine)
 
-test-slow: test-gdb ## the slow tests: longer fuzzing, lockstep, compliance
+test-slow: test-gdb dap ## the slow tests: longer fuzzing, lockstep, compliance
 	$(PYTEST) -n $(JOBS) --timeout 1200 -m "slow and not timing" $(TESTS) $(none_is_fine)
 	$(PYTEST) --timeout 1200 -m "slow and timing" $(TESTS) $(none_is_fine)
 
@@ -45,6 +45,11 @@ docs: setup ## docs/ as HTML in build/docs
 
 bench: setup ## our engines against QEMU on benchmarks/kernels
 	$(VENV)/bin/python -m benchmarks.run $(BENCH_ARGS)
+
+dap: ## VS Code's debug adapter for gdb (8 MB from npm), which the slow tests drive
+	@[ -d build/npm/node_modules/cdt-gdb-adapter ] || npm install --no-fund --no-audit \
+	    --ignore-scripts --prefix build/npm cdt-gdb-adapter@1.7.0 \
+	    || echo "dap: npm cannot install it: the tests of VS Code's adapter are skipped"
 
 linux64: setup ## Debian's kernel and a busybox root in build-linux/, and how to boot them
 	@$(VENV)/bin/python -m tools.linux.make64

@@ -99,12 +99,16 @@ def vscode(name: str) -> Any:
 def test_every_launch_configuration_finds_its_task_and_program() -> None:
     tasks = {task["label"]: task for task in vscode("tasks.json")["tasks"]}
     launch = vscode("launch.json")["configurations"]
-    assert {one["type"] for one in launch} == {"cppdbg", "gdb"}
+    assert {one["type"] for one in launch} == {"cppdbg", "gdb", "gdbtarget"}
     for one in launch:
         task = tasks[one["preLaunchTask"]]
-        address = one.get("miDebuggerServerAddress") or one["target"]
-        assert f"--port {address.partition(':')[2]}" in task["command"]
         program = one.get("program") or one["executable"]
+        if task["label"] == "build":
+            assert program in one["target"]["serverParameters"]
+            continue
+        target = one.get("miDebuggerServerAddress") or one["target"]
+        port = target["port"] if isinstance(target, dict) else target.partition(":")[2]
+        assert f"--port {port}" in task["command"]
         assert program.removeprefix("${workspaceFolder}/") in task["command"]
         assert task["dependsOn"] in tasks
 
