@@ -29,6 +29,7 @@ class Adapter:
         )
         self._seq = 0
         self._responses: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._early: dict[int, dict[str, Any]] = {}
         self._events: queue.Queue[dict[str, Any]] = queue.Queue()
         #: All the text of output events so far.
         self.output = ""
@@ -74,8 +75,10 @@ class Adapter:
 
     def response(self, seq: int) -> dict[str, Any]:
         """The body of the response to request *seq*; DapError when it was refused."""
-        while (message := self._responses.get(timeout=_PATIENCE))["request_seq"] != seq:
-            pass
+        while seq not in self._early:
+            message = self._responses.get(timeout=_PATIENCE)
+            self._early[message["request_seq"]] = message
+        message = self._early.pop(seq)
         if not message["success"]:
             raise DapError(f"{message['command']}: {message.get('message', '')}")
         body: dict[str, Any] = message.get("body", {})
