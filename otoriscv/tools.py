@@ -45,7 +45,8 @@ GDB_NAMES = (
     "gdb",
 )
 
-# What to install, by tool and package manager. An empty tuple: that system has no such package.
+# What to install, by tool or library, and package manager. An empty tuple: that system has no
+# such package.
 PACKAGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "cc": {
         "apt-get": ("gcc-riscv64-unknown-elf",),
@@ -82,6 +83,12 @@ PACKAGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "dnf": ("dtc",),
         "pacman": ("dtc",),
         "brew": ("dtc",),
+    },
+    "slirp": {
+        "apt-get": ("libslirp0",),
+        "dnf": ("libslirp",),
+        "pacman": ("libslirp",),
+        "brew": ("libslirp",),
     },
 }
 

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from otoriscv.board import slirp
 from tests.doc_blocks import ROOT, blocks
 from tools.linux import make32, make64
 from tools.linux.debian import DebianError
@@ -172,6 +177,57 @@ def test_debian_and_a_network(linux64: list[str]) -> None:
     done = boot(*linux64, *words)
     assert done.returncode == 0, done.stderr
     assert "3 packets received" in done.stdout and peer.echoes == 3
+
+
+class _Page(BaseHTTPRequestHandler):
+    """Answers every request with the same bytes."""
+
+    text = random.Random(22).randbytes(1_000_000)
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.text)))
+        self.end_headers()
+        self.wfile.write(self.text)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.skipif(slirp.library() is None, reason="no libslirp (Debian: libslirp0)")
+def test_debian_on_the_hosts_network(linux64: list[str], tmp_path: Path) -> None:
+    """DHCP, a download from the host, and a connection from the host to a server in the guest."""
+    web = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    url = f"http://10.0.2.2:{web.server_port}/page"
+    work = (
+        "udhcpc -q -n -i eth0; ping -c 1 10.0.2.2; mkdir /tmp/w; "
+        f"wget -q -O /tmp/w/page {url}; md5sum /tmp/w/page; "
+        "httpd -p 80 -h /tmp/w; echo serving; read end </dev/console"
+    )
+    command = [sys.executable, "-m", "otoriscv", "boot", *linux64, "--append", script(work)]
+    with (tmp_path / "said").open("w+") as said, subprocess.Popen(
+        [*command, "--net", "user,hostfwd=tcp::0-:80", "--wall-timeout", "600"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+    ) as guest:  # fmt: skip
+        assert guest.stdin is not None and guest.stdout is not None
+        printed = b""
+        while b"\nserving" not in printed and (line := guest.stdout.readline()):
+            printed += line
+        said.seek(0)
+        port = re.search(r"tcp 127.0.0.1:(\d+) leads to the guest's 10.0.2.15:80", said.read())
+        assert port is not None and b"serving" in printed, printed[-2000:]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/page", timeout=300) as answer:
+            assert answer.read() == _Page.text
+        guest.stdin.write(b"\n")
+        guest.stdin.flush()
+        guest.stdout.read()
+        assert guest.wait(300) == 0
+    web.shutdown()
+    web.server_close()
+    assert b"lease of 10.0.2.15 obtained from 10.0.2.2" in printed
+    assert b"1 packets received" in printed
+    assert hashlib.md5(_Page.text).hexdigest().encode() in printed
 
 
 @pytest.mark.skipif(not OPENSBI.exists(), reason="no OpenSBI (Debian: opensbi)")

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from otoriscv.board.net_socket import NetError, SocketNet
-from otoriscv.board.virtio import Net, parse_net
+from otoriscv.board.net_options import Net, NetError, parse_net
+from otoriscv.board.net_socket import SocketNet
 from otoriscv.core.bus import Access
 from otoriscv.devices.virtio.net import VirtioNet
 from tests.virtio_driver import BASE, WRITE, Driver
@@ -40,7 +40,7 @@ def test_net_options() -> None:
     found = parse_net("connect:[::1]:99,mac=02:00:00:00:00:01")
     assert found == Net("::1", 99, False, bytes.fromhex("020000000001"))
     for bad in ("", "9", "listen:", "connect:x:y", "listen:1,mac=5", "listen:1,mac=01:0:0:0:0:0"):
-        with pytest.raises(ValueError, match="is not connect"):
+        with pytest.raises(ValueError, match="is not user, connect"):
             parse_net(bad)
 
 

@@ -6,45 +6,33 @@ length, 32 bits, big-endian. So two machines, or one and a QEMU, can be connecte
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from otoriscv.board.net_options import Net, NetError
+from otoriscv.board.net_pump import FramePump
 from otoriscv.devices.virtio.net import FRAME_LIMIT
 
-if TYPE_CHECKING:
-    from otoriscv.board.virtio import Net
-
-__all__ = ["NetError", "SocketNet"]
+__all__ = ["SocketNet"]
 
 _BACKLOG: Final = 4 << 20  # bytes to send that wait; more is lost
-_FRAMES: Final = 4096  # received frames that wait
 _CHUNK: Final = 1 << 16
 
 
-class NetError(Exception):
-    """The connection cannot be made; one line that says why."""
-
-
-class SocketNet:
-    """Frames in and out of a TCP connection; a thread moves them. *wake* is called for input."""
+class SocketNet(FramePump):
+    """Frames in and out of a TCP connection; `NetError` when there is none."""
 
     def __init__(
         self, config: Net, wake: Callable[[], None], notice: Callable[[str], None]
     ) -> None:
-        self._wake_machine = wake
         self._listener: socket.socket | None = None
         self._peer: socket.socket | None = None
         self._in = bytearray()
         self._out = bytearray()
-        self._frames: deque[bytes] = deque()
         self._lock = threading.Lock()
-        self._closed = False
         where = f"{config.host}:{config.port}"
         try:
             if config.listen:
@@ -59,11 +47,8 @@ class SocketNet:
         if self._listener is not None:
             self.port: int = self._listener.getsockname()[1]
             notice(f"network card on tcp {config.host}:{self.port}")
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
-        os.set_blocking(self._wake_read, False)
-        self._thread = threading.Thread(target=self._pump, name="net", daemon=True)
-        self._thread.start()
+        super().__init__(wake)
+        self.start()
 
     @property
     def open(self) -> bool:
@@ -76,49 +61,29 @@ class SocketNet:
             if self._peer is None or len(self._out) > _BACKLOG:
                 return
             self._out += len(frame).to_bytes(4, "big") + frame
-        self._wake()
+        self.wake()
 
-    def take(self) -> list[bytes]:
-        """The frames that have come."""
-        if not self._frames:
-            return []
-        with self._lock:
-            frames = list(self._frames)
-            self._frames.clear()
-        return frames
-
-    def close(self) -> None:
+    def close(self) -> bool:
         """Hang up."""
-        if self._closed:
-            return
-        self._closed = True
-        self._wake()
-        self._thread.join(timeout=2)
+        ended = super().close()
         for end in (self._listener, self._peer):
             if end is not None:
                 end.close()
-        if not self._thread.is_alive():
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+        return ended
 
-    def _wake(self) -> None:
-        with suppress(OSError):  # full: it wakes anyway
-            os.write(self._wake_write, b"x")
-
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """The thread."""
-        while not self._closed:
+        while not self.closed:
             peer = self._peer
-            reading: list[int | socket.socket] = [self._wake_read]
+            reading: list[int | socket.socket] = [self.wake_read]
             if peer is not None:
                 reading.append(peer)
             elif self._listener is not None:
                 reading.append(self._listener)
             writing = [peer] if peer is not None and self._out else []
             readable, writable, _ = select.select(reading, writing, [])
-            if self._wake_read in readable:
-                with suppress(OSError):
-                    os.read(self._wake_read, _CHUNK)
+            if self.wake_read in readable:
+                self.woken()
             if peer is None:
                 self._accept()
             elif not (self._write(peer, bool(writable)) and self._read(peer, peer in readable)):
@@ -166,13 +131,11 @@ class SocketNet:
                 return False
             if len(self._in) < 4 + size:
                 break
-            with self._lock:
-                if len(self._frames) < _FRAMES:
-                    self._frames.append(bytes(self._in[4 : 4 + size]))
+            self.received(bytes(self._in[4 : 4 + size]))
             del self._in[: 4 + size]
             came = True
         if came:
-            self._wake_machine()
+            self.tell()
         return bool(data)
 
     def _hang_up(self, peer: socket.socket) -> None:
@@ -181,4 +144,4 @@ class SocketNet:
             self._in.clear()
             self._out.clear()
         peer.close()
-        self._wake_machine()
+        self.tell()

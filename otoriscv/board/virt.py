@@ -106,7 +106,7 @@ class VirtMachine(Machine):
             reset_vector=boot[0] if has_rom else self.entry,
             jit=config.jit,
         )
-        #: Lines about what is not as usual, for stderr.
+        #: Lines for stderr: what is not as usual, and ports that were opened.
         self.notices: list[str] = []
         self.console: Console = BufferConsole() if console is None else console
         self.hub = Hub(self.console, lambda: self.instant)
@@ -175,7 +175,9 @@ class VirtMachine(Machine):
         """Attach *device*, unless memory the user asked for is there."""
         end = region.base + region.size
         if any(region.base < r.end and r.base < end for r in self.memory.ranges()):
-            self.notices.append(f"memory at {region.base:#x} hides the {region.name} device")
+            self.notices.append(
+                f"warning: memory at {region.base:#x} hides the {region.name} device"
+            )
             return False
         self.attach(region.base, region.size, device)
         if slot:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from otoriscv.board.net_options import Net, UserNet
 from otoriscv.devices.entropy import Entropy
 from otoriscv.devices.virtio.blk import VirtioBlk
 from otoriscv.devices.virtio.console import VirtioConsole
@@ -15,13 +16,12 @@ from otoriscv.devices.virtio.net import VirtioNet
 from otoriscv.devices.virtio.rng import VirtioRng
 
 if TYPE_CHECKING:
-    from otoriscv.board.net_socket import SocketNet
+    from otoriscv.board.net_pump import FramePump
 
-__all__ = ["DEVICES", "Drive", "Net", "VirtioConfig", "VirtioParts", "parse_drive", "parse_net"]
+__all__ = ["DEVICES", "Drive", "VirtioConfig", "VirtioParts", "parse_drive"]
 
 #: What ``--device`` can name.
 DEVICES: Final = ("virtio-console", "virtio-rng")
-_MAC: Final = bytes.fromhex("525400123456")  # QEMU's first
 _FLAGS: Final = ("readonly", "snapshot")
 
 
@@ -35,21 +35,11 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True)
-class Net:
-    """A network card on a TCP connection, which it makes or (*listen*) waits for."""
-
-    host: str
-    port: int
-    listen: bool
-    mac: bytes = _MAC
-
-
-@dataclass(frozen=True, slots=True)
 class VirtioConfig:
     """All virtio devices of a machine."""
 
     drives: Sequence[Drive] = ()
-    net: Net | None = None
+    net: Net | UserNet | None = None
     devices: Sequence[str] = ()
 
     @property
@@ -69,26 +59,17 @@ def parse_drive(text: str) -> Drive:
     return Drive(path, "readonly" in flags, "snapshot" in flags)
 
 
-def parse_net(text: str) -> Net:
-    """``connect:[HOST:]PORT`` or ``listen:[HOST:]PORT``, then perhaps ``,mac=...``; ValueError."""
-    where, *options = text.split(",")
-    kind, _, rest = where.partition(":")
-    host, _, port = rest.rpartition(":")
-    mac = _MAC
-    try:
-        for option in options:
-            key, _, value = option.partition("=")
-            mac = bytes.fromhex(value.replace(":", ""))
-            if key != "mac" or len(mac) != 6:
-                raise ValueError
-        number = int(port)
-        if kind not in ("connect", "listen") or not 0 <= number < 1 << 16 or mac[0] & 1:
-            raise ValueError
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is not connect:[HOST:]PORT or listen:[HOST:]PORT, perhaps with ,mac="
-        ) from None
-    return Net(host.strip("[]") or "127.0.0.1", number, kind == "listen", mac)
+def _connect(
+    net: Net | UserNet, wake: Callable[[], None], notice: Callable[[str], None]
+) -> FramePump:
+    """What a network card is connected to; `NetError`."""
+    if isinstance(net, UserNet):
+        from otoriscv.board.net_user import UserModeNet
+
+        return UserModeNet(net, wake, notice)
+    from otoriscv.board.net_socket import SocketNet
+
+    return SocketNet(net, wake, notice)
 
 
 @dataclass(slots=True)
@@ -99,7 +80,7 @@ class VirtioParts:
     disks: list[Disk] = field(default_factory=list)
     console: VirtioConsole | None = None
     card: VirtioNet | None = None
-    net: SocketNet | None = None
+    net: FramePump | None = None
 
     @staticmethod
     def make(
@@ -118,9 +99,7 @@ class VirtioParts:
                 parts.disks.append(disk)
                 parts.devices.append(VirtioBlk(disk, f"oto{number}"))
             if config.net is not None:
-                from otoriscv.board.net_socket import SocketNet
-
-                parts.net = SocketNet(config.net, wake, notice)
+                parts.net = _connect(config.net, wake, notice)
                 parts.card = VirtioNet(config.net.mac, parts.net.send)
                 parts.devices.append(parts.card)
             for name in config.devices:

@@ -34,6 +34,7 @@ examples:
   otoriscv boot hello.elf -- one two
   otoriscv boot firmware.bin --isa rv32imac --ram 0x20000000:512K
   otoriscv boot kernel.elf --append "console=ttyS0" --expect 'login:' --wall-timeout 60
+  otoriscv boot vmlinuz --initrd rd --net user,hostfwd=tcp::2222-:22
   otoriscv boot test.elf --max-instructions 1000000 --stats
   otoriscv boot hello.elf -s -S        # wait for a debugger on port 1234
 """

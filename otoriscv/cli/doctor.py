@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterator
 
+from otoriscv.board import slirp
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engines import choose, probe
 from otoriscv.tools import TOOLS, hint, package_manager
@@ -61,6 +62,12 @@ def report() -> Iterator[str]:
         else:
             yield _line(False, tool.name, f"{tool.purpose}: {tool.reason}")
             yield f"{'':17} {hint(tool.name, manager)}"
+    yield "Libraries"
+    found = slirp.version()
+    purpose = "a network for Linux guests (--net user)"
+    yield _line(bool(found), "libslirp", f"{purpose}: {found or 'not found'}")
+    if not found:
+        yield f"{'':17} {hint('slirp', manager)}"
 
 
 def run(args: argparse.Namespace) -> int:

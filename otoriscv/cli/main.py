@@ -71,7 +71,7 @@ def _expected() -> tuple[type[Exception], ...]:
     for module, name in (
         ("otoriscv.board.loaders", "ImageError"),
         ("otoriscv.board.console", "ConsoleError"),
-        ("otoriscv.board.net_socket", "NetError"),
+        ("otoriscv.board.net_options", "NetError"),
         ("otoriscv.devices.virtio.disk", "DiskError"),
         ("otoriscv.core.isa.strings", "IsaError"),
         ("otoriscv.jit.engine", "EngineUnavailable"),

@@ -19,8 +19,9 @@ from otoriscv.board.loaders.initrd import load_initrd
 from otoriscv.board.loaders.symbol_file import load_symbols
 from otoriscv.board.log import KINDS
 from otoriscv.board.memory_map import LINUX_RAM_SIZE, RAM_BASE, RAM_SIZE
+from otoriscv.board.net_options import parse_net
 from otoriscv.board.virt import VirtConfig, VirtMachine
-from otoriscv.board.virtio import DEVICES, VirtioConfig, parse_drive, parse_net
+from otoriscv.board.virtio import DEVICES, VirtioConfig, parse_drive
 from otoriscv.cli.errors import UsageError
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import MAX_HARTS
@@ -170,7 +171,8 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
         "--net",
         metavar="WHERE",
         type=_parsed(parse_net),
-        help="a virtio network card: connect:[HOST:]PORT or listen:[HOST:]PORT, QEMU's stream",
+        help="a virtio network card: user[,hostfwd=tcp:[ADDRESS]:PORT-:PORT][,...] (libslirp), or "
+        "connect:[HOST:]PORT or listen:[HOST:]PORT, QEMU's stream",
     )
     add(
         "--device",
@@ -205,7 +207,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
         "--clock",
         choices=["virtual", "host"],
         help="guest time: counted instructions (repeatable) or real time "
-        "(default host when stdin is a terminal, else virtual)",
+        "(default host when stdin is a terminal or with --net, else virtual)",
     )
     add(
         "--mips",
@@ -371,7 +373,8 @@ def make_machine(
         raise UsageError("--gdb stdio needs stdin and stdout: choose another --serial")
     clock = args.clock
     if clock is None:
-        clock = "host" if serial == "stdio" and sys.stdin and sys.stdin.isatty() else "virtual"
+        typed = serial == "stdio" and sys.stdin and sys.stdin.isatty()
+        clock = "host" if typed or args.net is not None else "virtual"
     if args.semihosting_dir is not None and not os.path.isdir(args.semihosting_dir):
         raise UsageError(f"--semihosting-dir {args.semihosting_dir}: there is no such directory")
     config = VirtConfig(
@@ -410,5 +413,5 @@ def make_machine(
     console = open_console(serial, on_quit=on_quit, on_break=machine.hub.send_break, notice=note)
     machine.connect(console)
     for text in machine.notices:
-        note(f"warning: {text}")
+        note(text)
     return Setup(machine, console, image)

@@ -7,7 +7,9 @@ disks, network cards, entropy and ext4 need, and gives a shell.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import lzma
+import os
 import re
 import sys
 from pathlib import Path
@@ -21,16 +23,18 @@ BUILD: Final = ROOT / "build-linux"
 RELEASE: Final = "trixie"
 KERNEL: Final = BUILD / "vmlinux64"
 INITRD: Final = BUILD / "initrd64.gz"
+_RECIPE: Final = BUILD / "recipe64"  # what made them: this file's hash
 MODULES: Final = ("virtio_mmio", "virtio_blk", "virtio_net", "virtio-rng", "ext4")
 
 #: The root's /init. ``otoriscv.run=COMMAND`` on the kernel's command line runs that and powers off.
 _INIT: Final = """\
 #!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /mnt /usr/bin /usr/sbin /sbin
+/bin/busybox mkdir -p /proc /sys /dev /tmp /mnt /etc /usr/bin /usr/sbin /sbin
 /bin/busybox --install -s
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
+ifconfig lo up
 while read -r module; do
     insmod "/lib/modules/$module.ko" || echo "no $module"
 done </lib/modules/order
@@ -41,6 +45,16 @@ if [ -s /tmp/run ]; then
     poweroff -f
 fi
 exec setsid cttyhack sh
+"""
+
+#: What busybox's udhcpc calls with what it was told.
+_DHCP: Final = """\
+#!/bin/sh
+[ "$1" = deconfig ] && ifconfig "$interface" 0.0.0.0 up
+[ "$1" = bound ] || [ "$1" = renew ] || exit 0
+ifconfig "$interface" "$ip" netmask "$subnet"
+for r in $router; do route add default gw "$r"; done
+for d in $dns; do echo "nameserver $d"; done >/etc/resolv.conf
 """
 
 
@@ -87,6 +101,7 @@ def initramfs(busybox: bytes, modules: dict[str, bytes]) -> bytes:
     root.file("bin/busybox", busybox, 0o755)
     root.link("bin/sh", "busybox")
     root.device("dev/console", 5, 1)
+    root.file("etc/udhcpc/default.script", _DHCP.encode(), 0o755)
     root.file("lib/modules/order", "".join(f"{name}\n" for name in modules).encode())
     for name, data in modules.items():
         root.file(f"lib/modules/{name}.ko", data)
@@ -95,7 +110,8 @@ def initramfs(busybox: bytes, modules: dict[str, bytes]) -> bytes:
 
 def build() -> None:
     """Make what is missing."""
-    if KERNEL.exists() and INITRD.exists():
+    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    if KERNEL.exists() and INITRD.exists() and _RECIPE.exists() and _RECIPE.read_text() == recipe:
         return
     BUILD.mkdir(exist_ok=True)
     packages = Packages(BUILD, RELEASE, "riscv64")
@@ -109,8 +125,16 @@ def build() -> None:
     busybox = extract(packages.fetch("busybox-static"), lambda p: p.endswith("bin/busybox"))
     modules = {path: data for path, data in kernel.items() if path.endswith(".ko.xz")}
     image = next(data for path, data in kernel.items() if path.startswith("boot/"))
-    INITRD.write_bytes(initramfs(next(iter(busybox.values())), _ordered(modules, MODULES)))
-    KERNEL.write_bytes(image)
+    _put(INITRD, initramfs(next(iter(busybox.values())), _ordered(modules, MODULES)))
+    _put(KERNEL, image)
+    _put(_RECIPE, recipe.encode())
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file that others may be reading."""
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.write_bytes(data)
+    new.replace(path)
 
 
 def main() -> int:
