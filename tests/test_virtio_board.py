@@ -163,7 +163,7 @@ def test_snapshots(image: Path, tmp_path: Path) -> None:
         (("--drive", "bad.img"), "is truncated"),
         (("--drive", ",snapshot"), "is not FILE"),
         (("--net", "connect:1"), "cannot connect to 127.0.0.1:1"),
-        (("--net", "tap0"), "is not connect:"),
+        (("--net", "tap0"), "is not user, connect:"),
         (("--device", "virtio-gpu"), "invalid choice"),
         (("--drive", "good.img,readonly") * 9, "room for 8"),
     ),
