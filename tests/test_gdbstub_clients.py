@@ -257,3 +257,23 @@ def _lives(connect: Connect) -> bool:
         return connect().request(b"qC") == b"QC1"
     except ClientError:
         return False
+
+
+def test_a_client_that_never_pauses_shuts_nobody_out(server: GdbServer, connect: Connect) -> None:
+    done = threading.Event()
+
+    def talk() -> None:
+        with socket.create_connection(server.address, 5) as wire:
+            wire.sendall(frame(b"QStartNoAckMode"))
+            while not done.is_set():
+                wire.sendall(frame(b"qC") * 20)
+                wire.recv(1 << 16)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        until(lambda: _lives(connect))
+    finally:
+        done.set()
+        talker.join(10)
+    assert not talker.is_alive()

@@ -15,7 +15,7 @@ from otoriscv.gdbstub import GdbServer, ListenError, parse_address
 from otoriscv.gdbstub.client import PC, ClientError, RspClient
 from otoriscv.gdbstub.packets import MAX_PACKET, frame
 from otoriscv.gdbstub.session import Session
-from otoriscv.gdbstub.transport import TcpTransport
+from otoriscv.gdbstub.transport import StdioTransport, TcpTransport
 from tests.fake_target import (
     BASE,
     LOOP,
@@ -173,3 +173,19 @@ def test_stdio() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"+$QC1#c5+$0000")
+
+
+def test_stdio_is_closed_while_the_client_is_silent() -> None:
+    reading, client_out = os.pipe()
+    client_in, writing = os.pipe()
+    target = FakeTarget()
+    server = GdbServer(target, transport=StdioTransport(reading, writing))
+    server.start()
+    os.write(client_out, b"$qC#b4")
+    received = b""
+    while len(received) < 8:
+        received += os.read(client_in, 100)
+    server.close()
+    assert server.join(5)
+    for end in (reading, client_out, client_in, writing):
+        os.close(end)

@@ -239,8 +239,10 @@ class Runner:
         if hart is None:
             return _Turn.IDLE
         stop = self._slice_of(hart, goal, most, virtual)
+        if stop is not None:
+            return self._stopped(stop)
         machine.flush()
-        return _Turn.DONE if stop is None else self._stopped(stop)
+        return _Turn.DONE
 
     def step(self, index: int) -> Stop | None:
         """One step of one hart; None when just that was done."""

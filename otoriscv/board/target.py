@@ -66,6 +66,7 @@ _KINDS: Final = {
     StopReason.TIMEOUT: StopKind.EXIT,
     StopReason.ENDED: StopKind.EXIT,
 }
+_FAILED: Final = StopEvent(StopKind.CRASH, message="the emulator failed")
 #: Seconds that a guest running in Python may keep the debugger's thread waiting.
 _SWITCH_SECONDS: Final = 0.0005
 
@@ -108,7 +109,7 @@ class BoardTarget:
         self._ended = ended
         self._on_kill = on_kill
         self._on_reset = on_reset
-        lock = threading.RLock()
+        self._lock = lock = threading.RLock()
         self._changed = threading.Condition(lock)  # the machine has stopped
         self._resumed = threading.Condition(lock)  # the loop has something to do
         self._actions: Actions | None = None
@@ -274,8 +275,8 @@ class BoardTarget:
 
     # -- running
 
-    def resume(self, actions: Actions) -> None:
-        with self._changed:
+    def resume(self, actions: Actions) -> StopEvent | None:
+        with self._lock:
             if self._running:
                 raise RuntimeError("the machine is running already")
             self.machine.take_request()
@@ -288,13 +289,14 @@ class BoardTarget:
         machine = self.machine
         patient = stepping or machine.hooks.any or machine.foreign_devices
         if not patient and self._stops_soon(actions):
-            return
+            return self._last if self._failure is None else None
         with self._changed:
             self._actions = dict(actions)
             if not self._looping and not self._closing:
                 self._looping = True
                 threading.Thread(target=self.serve_loop, name="machine", daemon=True).start()
             self._resumed.notify_all()
+        return None
 
     def step(self, hart: int) -> StopEvent:
         if self.settings.step_irq:
@@ -401,8 +403,7 @@ class BoardTarget:
         self.machine.request_stop()
 
     def _run(self, actions: Actions) -> None:
-        event = StopEvent(StopKind.CRASH, message="the emulator failed")
-        failure: BaseException | None = None
+        event, failure = _FAILED, None
         try:
             with _responsive():
                 event = self._event(self._until_stop(actions))
@@ -414,7 +415,6 @@ class BoardTarget:
         """Run in the caller's thread for a moment: to wake another takes longer than many a run
         from one breakpoint to the next.
         """
-        event, failure = StopEvent(StopKind.CRASH, message="the emulator failed"), None
         try:
             stop = self.machine.runner.run_briefly(self._only(actions))
             if stop is None:
@@ -422,9 +422,9 @@ class BoardTarget:
             if stop.reason is StopReason.RESET:
                 self._reset()
                 return False
-            event = self._event(stop)
+            event, failure = self._event(stop), None
         except Exception as error:
-            failure = error
+            event, failure = _FAILED, error
         self._has_stopped(event, failure)
         return True
 

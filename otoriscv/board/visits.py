@@ -33,9 +33,10 @@ class Visits:
             self._changed.wait_for(lambda: not self._open)
 
     def run_ended(self) -> None:
-        """There is no run any more to wait for."""
-        with self._changed:
-            self._changed.notify_all()
+        """There is no run any more to wait for: `visit`'s *running* says so already."""
+        if self.wanted:
+            with self._changed:
+                self._changed.notify_all()
 
     @contextmanager
     def visit(self, running: Callable[[], bool]) -> Iterator[None]:

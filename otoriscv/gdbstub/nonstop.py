@@ -128,8 +128,11 @@ class NonStop:
             )
             if self._span is not None:
                 actions[self._span[0]] = self._span[1]
-            self._session.target.resume(actions)
-            self._resumed = True
+            event = self._session.target.resume(actions)
+            self._resumed = event is None
+            if event is not None:
+                self._stopped(event)
+                self._go()
 
     def _stopped(self, event: StopEvent) -> None:
         if event.kind is StopKind.EXIT:

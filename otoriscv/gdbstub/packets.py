@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from enum import Enum
+from functools import lru_cache
 
 __all__ = [
     "MAX_PACKET",
@@ -30,7 +31,8 @@ MAX_PACKET = 0x100000
 _SLICE = 256  # 255 * 256 + 1 is below adler32's modulus, so its low half is the exact sum plus one
 #: What is sent as something else, the escape character itself first.
 _SPECIAL = tuple((bytes((c,)), bytes((0x7D, c ^ 0x20))) for c in b"}#$*")
-_PLAIN = re.compile(rb"\$([^#$}*\x03]{0,200})#[0-9a-fA-F]{2}", re.DOTALL)  # most packets are
+_PLAIN = re.compile(rb"\$([^#$}*\x03]*)#[0-9a-fA-F]{2}", re.DOTALL)  # most packets are
+_MOST_PLAIN = 200
 _ESCAPED = re.compile(rb"\}(.)", re.DOTALL)
 _START = re.compile(rb"[$\x03-]")
 _END = re.compile(rb"[#$]")
@@ -128,6 +130,15 @@ def frame(payload: bytes) -> bytes:
     return b"$%b#%02x" % (payload, checksum(payload))
 
 
+@lru_cache(256)  # debuggers say the same things over and over
+def _plain(data: bytes) -> bytes | None:
+    """The payload, when *data* is just one packet without escapes and run lengths."""
+    found = _PLAIN.fullmatch(data)
+    if found is None or int(data[-2:], 16) != checksum(found[1]):
+        return None
+    return found[1]
+
+
 class Parser:
     """Splits what arrives into decoded payloads and `Wire` events; never holds more than a packet.
 
@@ -148,9 +159,10 @@ class Parser:
     def feed(self, data: bytes) -> list[bytes | Wire]:
         """Everything that *data* completes, in order."""
         buffer = self._buffer
-        plain = None if buffer or self._dropping else _PLAIN.fullmatch(data)
-        if plain is not None and int(data[-2:], 16) == checksum(plain[1]):
-            return [plain[1]]
+        if not buffer and not self._dropping and len(data) < _MOST_PLAIN:
+            plain = _plain(data)
+            if plain is not None:
+                return [plain]
         events: list[bytes | Wire] = []
         buffer += data
         if self._dropping:

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 from otoriscv.gdbstub.clients import Clients
 from otoriscv.gdbstub.session import Session
@@ -23,10 +23,12 @@ _log = logging.getLogger(__name__)
 
 _MAX_CLIENTS = 8
 _GOODBYE = 1.0  # seconds that a client has for reading the last reply
+_WORDS = 64  # of one client before it is seen whether another one knocks
 _HEARTBEAT = 1.0  # a running machine is asked this often, should a wake-up be lost
-_ALERT = 300e-6 if (os.cpu_count() or 1) > 1 else 0.0  # seconds, see `GdbServer._await`
+_ALERT = 300e-6 if (os.cpu_count() or 1) > 1 else 0.0  # seconds, see `GdbServer._converse`
 _KILLED = 128 + 9  # what a shell says of a killed process
 _FATAL = (StopKind.EXIT, StopKind.CRASH)
+_Result = TypeVar("_Result")
 
 
 class _Client:
@@ -37,16 +39,17 @@ class _Client:
         self.session = session
         self.waits_for = selectors.EVENT_READ
 
-    def receive(self) -> None:
-        """Handle what the client has sent."""
+    def receive(self) -> bool:
+        """Handle what the client has sent; whether there was anything. OSError when it is gone."""
         try:
             data = self.transport.receive()
         except BlockingIOError:
-            return
+            return False
         if data:
             self.session.receive(data)
         else:
             self.session.finished = True
+        return True
 
     @property
     def busy(self) -> bool:
@@ -96,6 +99,7 @@ class GdbServer:
         self._wake_out.setblocking(False)
         self._awaiting_stop = False
         self._alert_until = 0.0
+        self._woken = False
         self._serving = False
         self._ending: StopEvent | None = None
 
@@ -196,10 +200,13 @@ class GdbServer:
     def _round(self, selector: selectors.BaseSelector) -> None:
         """Wait until something is to be done, and do it."""
         knocking = False
-        for key, events in self._await(selector):
+        if len(self._connected) == 1:
+            self._converse(self._connected[0])
+        for key, events in selector.select(self._patience()):
             if key.data is not None:
                 self._exchange(key.data, events)
             elif key.fileobj is self._wake_in:
+                self._woken = False
                 with contextlib.suppress(BlockingIOError):
                     self._wake_in.recv(4096)
             else:
@@ -210,16 +217,19 @@ class GdbServer:
         if knocking:  # last: who comes as another leaves finds it gone
             self._accept(selector)
 
-    def _await(self, selector: selectors.BaseSelector) -> list[tuple[selectors.SelectorKey, int]]:
-        """What has happened; when a client was answered just now, its next word is looked out for.
+    def _converse(self, client: _Client) -> None:
+        """Look out for the next word of the only client, which was answered just now, and answer.
 
         A processor that falls asleep meanwhile takes longer to wake up than a debugger for a step.
         """
-        while time.monotonic() < self._alert_until and not self._target.running:
-            ready = selector.select(0)
-            if ready:
-                return ready
-        return selector.select(self._patience())
+        words = 0
+        while not (self._woken or client.busy or self._target.running):
+            now = time.monotonic()
+            if now >= self._alert_until or words == _WORDS:
+                return
+            if self._guarded(client, client.receive):
+                self._alert_until = now + _ALERT
+                words += 1
 
     def _patience(self) -> float | None:
         """How long nothing may happen: for ever, unless a wake-up could be lost."""
@@ -297,17 +307,17 @@ class GdbServer:
             client.waits_for = wanted
             selector.modify(transport, wanted, client)
 
-    def _guarded(self, client: _Client, work: Callable[[], None]) -> bool:
-        """Do *work* for a client; False when that was its end."""
+    def _guarded(self, client: _Client, work: Callable[[], _Result]) -> _Result | None:
+        """Do *work* for a client, whose end any exception is."""
         try:
-            work()
+            return work()
         except OSError as error:
             _log.info("a client is gone: %s", error)
             client.session.finished = True
         except Exception:
             _log.exception("a session failed")
             client.session.finished = True
-        return not client.session.finished
+        return None
 
     def _farewell(self, client: _Client, selector: selectors.BaseSelector) -> None:
         """Hang up, undo what the client set up, and let the guest go on if it should."""
@@ -341,5 +351,6 @@ class GdbServer:
 
     def _wake(self) -> None:
         """Make the server's thread look around; safe anywhere."""
+        self._woken = True
         with contextlib.suppress(OSError):
             self._wake_out.send(b"\0")

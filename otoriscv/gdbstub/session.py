@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from otoriscv.gdbstub import commands
 from otoriscv.gdbstub.breakpoints import BreakpointTable
@@ -234,11 +235,15 @@ class Session:
         self.breakpoints.install()
         self._running = True
         try:
-            self.target.resume(wanted)
+            stop = self.target.resume(wanted)
         except BaseException:
             self._running = False
             raise
-        return None
+        if stop is None:
+            return None
+        self._running = False
+        self.flush_output()
+        return self.stopped(stop)
 
     def halt(self) -> None:
         """Stop a running machine without telling the client."""
@@ -398,7 +403,7 @@ class Session:
         return stop_reply(self, event)
 
     def _execute(self, packet: bytes) -> None:
-        answer = self._guarded(lambda: commands.dispatch(self, packet), packet)
+        answer = self._guarded(partial(commands.dispatch, self, packet), packet)
         if answer is not None:
             self.reply(answer)
         if self.nonstop is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from binascii import hexlify
+from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from otoriscv.gdbstub.description import EXPEDITED, PC
@@ -16,6 +18,12 @@ __all__ = ["SIGINT", "SIGSEGV", "SIGTRAP", "stop_reply"]
 SIGINT, SIGTRAP, SIGSEGV = 2, 5, 11
 
 _SIGNALS = {StopKind.INTERRUPT: SIGINT, StopKind.CRASH: SIGSEGV}
+_TEMPLATE = b"".join(b"%x:%%b;" % number for number in EXPEDITED)
+#: What picks these registers from the digits of all, by how many digits that are.
+_PICK: dict[int, Callable[[bytes], tuple[bytes, ...]]] = {
+    (PC + 1) * digits: itemgetter(*(slice(n * digits, (n + 1) * digits) for n in EXPEDITED))
+    for digits in (8, 16)
+}
 _WATCH_NAMES = {
     WatchKind.WRITE: b"watch",
     WatchKind.READ: b"rwatch",
@@ -35,7 +43,7 @@ def stop_reply(session: Session, event: StopEvent, *, with_reason: bool = True) 
         parts.append(_reason(session, event))
     if session.list_threads:
         parts.append(_threads(session))
-    parts.extend(_expedited(session, event.hart))
+    parts.append(_expedited(session, event.hart))
     return b"".join(parts)
 
 
@@ -64,8 +72,7 @@ def _threads(session: Session) -> bytes:
     return f"threads:{ids};thread-pcs:{pcs};".encode()
 
 
-def _expedited(session: Session, hart: int) -> list[bytes]:
+def _expedited(session: Session, hart: int) -> bytes:
     """The registers every client asks for next."""
-    data = session.target.general_registers(hart)
-    size = len(data) // (PC + 1)
-    return [b"%x:%b;" % (n, hexlify(data[n * size : n * size + size])) for n in EXPEDITED]
+    digits = hexlify(session.target.general_registers(hart))
+    return _TEMPLATE % _PICK[len(digits)](digits)

@@ -86,8 +86,7 @@ class MemoryRegion(NamedTuple):
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StopEvent:
+class StopEvent(NamedTuple):
     """A stop, with the hart that caused it."""
 
     kind: StopKind
@@ -209,10 +208,13 @@ class Target(Protocol):
         """Remove every breakpoint and watchpoint (the client left)."""
         ...
 
-    def resume(self, actions: Actions) -> None:
-        """Start running in the background. A breakpoint where the hart's last stop was reported
-        does not stop it at once, and neither does the watched access that it stopped before. (One
-        that the debugger moved pc to does: nobody has seen it yet.)
+    def resume(self, actions: Actions) -> StopEvent | None:
+        """Start running. When that stops within a moment, the stop; else None, and the machine runs
+        in the background until `wait` gives its stop.
+
+        A breakpoint where the hart's last stop was reported does not stop it at once, and neither
+        does the watched access that it stopped before. (One that the debugger moved pc to does:
+        nobody has seen it yet.)
 
         With STEP the machine stops (StopKind.STEP) after that hart retired one instruction or
         took one trap.

@@ -51,11 +51,11 @@ class Transport(ABC):
 
     @abstractmethod
     def fileno(self) -> int:
-        """What to wait for before `receive`."""
+        """What is readable when `receive` has something."""
 
     @abstractmethod
     def receive(self) -> bytes:
-        """Some bytes, when `fileno` is readable; empty when the client closed."""
+        """What has arrived, at once; empty when the client closed. BlockingIOError: nothing has."""
 
     @abstractmethod
     def abort(self) -> None:
@@ -111,6 +111,7 @@ class TcpTransport(Transport):
     def __init__(self, connection: socket.socket, send_seconds: float = SEND_SECONDS) -> None:
         super().__init__(send_seconds)
         self._socket = connection
+        self._buffer = memoryview(bytearray(_RECEIVE))  # a new one each time takes longer to make
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if connection.family != getattr(socket, "AF_UNIX", None):
@@ -135,7 +136,8 @@ class TcpTransport(Transport):
 
     def receive(self) -> bytes:
         """What has arrived."""
-        return self._socket.recv(_RECEIVE)
+        count = self._socket.recv_into(self._buffer)
+        return bytes(self._buffer[:count])
 
     def _write(self, data: bytes | bytearray) -> int:
         return self._socket.send(data)
@@ -176,6 +178,8 @@ class StdioTransport(Transport):
 
     def receive(self) -> bytes:
         """What has arrived."""
+        if not select.select((self._input,), (), (), 0)[0]:
+            raise BlockingIOError
         return os.read(self._input, _RECEIVE)
 
     def _write(self, data: bytes | bytearray) -> int:
