@@ -148,6 +148,64 @@ def test_a_breakpoint_that_a_step_leads_to_is_still_to_come(target: BoardTarget)
     assert target.machine.harts[0].retired > retired + 1
 
 
+NULL_CALL = f"""
+_start:
+    la t0, handler
+    csrw mtvec, t0
+    jalr zero
+handler:
+    csrr a0, mcause
+    j finish
+{FINISH}
+"""
+
+
+def test_a_breakpoint_comes_before_the_trap_of_a_fetch(target: BoardTarget) -> None:
+    """So `break *0` stops at calls of null pointers, with the caller still in ra."""
+    guest = machine(NULL_CALL, target.machine.engine.name, target.xlen)
+    other = BoardTarget(guest)
+    other.insert_breakpoint(0)
+    assert _go(other) is StopKind.BREAKPOINT
+    assert (other.read_register(0, 32), other.read_register(0, 65 + 0x342)) == (0, 0)
+    assert other.read_register(0, 1) == _symbol(other, "handler")
+    retired = guest.retired
+    assert _go(other) is StopKind.EXIT
+    assert other.last_stop.code == 1  # an instruction access fault
+    assert guest.retired > retired
+    other.shut_down()
+    guest.close()
+
+
+FINE_PMP = f"""
+_start:
+    la t0, word
+    srli t0, t0, 2
+    csrw pmpaddr0, t0           # four bytes on the code's own page: no entry of the TLB covers it
+    li t0, 0x90                 # locked, NA4
+    csrw pmpcfg0, t0
+    li a0, 5
+next:
+    addi a0, a0, 1
+    j finish
+    .align 2
+word:
+    .word 0
+{FINISH}
+"""
+
+
+def test_breakpoints_in_a_page_that_pmp_divides(target: BoardTarget) -> None:
+    guest = machine(FINE_PMP, target.machine.engine.name, target.xlen)
+    other = BoardTarget(guest)
+    other.insert_breakpoint(_symbol(other, "next"))
+    assert _go(other) is StopKind.BREAKPOINT
+    assert other.read_register(0, 10) == 5
+    assert _go(other) is StopKind.EXIT
+    assert other.last_stop.code == 6
+    other.shut_down()
+    guest.close()
+
+
 def test_a_breakpoint_costs_no_instruction(target: BoardTarget) -> None:
     plain = machine(GUEST, target.machine.engine.name, target.xlen)
     plain.run()

@@ -45,6 +45,16 @@ def test_acknowledgements(server: GdbServer) -> None:
         assert received.startswith(b"-")
 
 
+def test_a_greeting_that_was_sent_again_is_answered_once(server: GdbServer) -> None:
+    """gdb's, when the server took longer than two seconds to start behind a pipe."""
+    with socket.create_connection(server.address, 5) as wire:
+        wire.sendall(b"+" + 3 * frame(b"qSupported:swbreak+") + frame(b"vMustReplyEmpty"))
+        received = b""
+        while not received.endswith(b"+$#00"):
+            received += wire.recv(4096)
+    assert received.startswith(b"+$PacketSize=") and received.count(b"$") == 2
+
+
 def test_damage_without_acknowledgements_is_an_error(client: RspClient) -> None:
     client.send_raw(b"$qC#00")
     assert client.receive().startswith(b"E.")

@@ -333,8 +333,17 @@ class Session:
                 self._wire_event(event)
             else:
                 if not self.no_ack:
+                    if event.startswith(b"qSupported"):
+                        self._skip_repeated(event)
                     self._send(b"+")
                 self._packet(event)
+
+    def _skip_repeated(self, packet: bytes) -> None:
+        """gdb sends its first packet again every two seconds while the server starts behind its
+        pipe, but takes one answer only.
+        """
+        while self._arrived and self._arrived[0] == packet:
+            self._arrived.popleft()
 
     def _wire_event(self, event: Wire) -> None:
         if event is Wire.INTERRUPT:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from suite import MADE_BY, STOPPED
+
 __all__ = ["BAD", "Outcome", "causes", "parse", "report", "table"]
 
 KINDS: Final = (
@@ -27,6 +29,8 @@ class Outcome:
 
     counts: Counter[str] = field(default_factory=Counter)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    made_by: str = ""  #: the stub's version
+    late: str = ""  #: how long it was given; empty when that was enough
 
     @property
     def ran(self) -> bool:
@@ -47,6 +51,9 @@ def parse(summary: Path) -> Outcome:
             outcome.counts[match[1]] += 1
             if match[1] in BAD:
                 outcome.bad.append((match[1], match[2]))
+                outcome.late = match[2].partition(f": {STOPPED} ")[2] or outcome.late
+        elif line.startswith(MADE_BY):
+            outcome.made_by = line.removeprefix(MADE_BY)
     return outcome
 
 
@@ -100,6 +107,13 @@ def table(results: Results) -> str:
     lines.append(_row("all", [totals[stub] for stub in stubs]))
     if idle:
         lines += ["", f"{len(idle)} files tested nothing on either:", *(f"  {t}" for t in idle)]
+    for stub in stubs:
+        made_by = Counter(outcome.made_by for outcome in results[stub].values())
+        lines += ["", *(f"{stub}: {n} files on {what}" for what, n in made_by.most_common())]
+        late = [f"  {t}: {o.late}" for t, o in results[stub].items() if o.late]
+        if late:
+            lines += [f"{stub}: {len(late)} files were stopped; what was left of them is missing:"]
+            lines += late
     return "\n".join(lines)
 
 

@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MEMORY_BREAKPOINTS", "Suite", "fetch"]
+__all__ = ["MADE_BY", "MEMORY_BREAKPOINTS", "STOPPED", "Suite", "fetch"]
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
@@ -28,6 +29,9 @@ _GDB_FLAGS: Final = (
     '-nw -nx -iex "set height 0" -iex "set width 0" -iex "set remotetimeout 30" '
     "-data-directory /usr/share/gdb"
 )
+#: What a summary says besides what dejagnu writes: that a test took too long, and what was tested.
+STOPPED: Final = "stopped after"
+MADE_BY: Final = "stub: "
 GCC: Final = "riscv64-unknown-elf-gcc"
 #: Behind a test's name: gdb writes ebreak into memory instead of asking the stub (Z packets).
 MEMORY_BREAKPOINTS: Final = "+memory-breakpoints"
@@ -41,7 +45,7 @@ def fetch() -> Path:
         get = ["apt-get", "source", "--download-only", "gdb"]
         if subprocess.run(get, cwd=CACHE).returncode:
             raise SystemExit("apt-get source failed: add a deb-src line, or use --source DIR")
-        archive = max(CACHE.glob("gdb_*.orig.tar.*"))
+        archive = max(p for p in CACHE.glob("gdb_*.orig.tar.*") if p.suffix != ".asc")
         with tarfile.open(archive) as tar:
             tar.extractall(CACHE, filter="data")
         found = sorted(CACHE.glob("gdb-*/gdb/testsuite"))
@@ -52,7 +56,7 @@ class Suite:
     """gdb's test-suite set up for one stub, in a folder of its own."""
 
     def __init__(self, stub: str, xlen: int, engine: str, source: Path, work: Path) -> None:
-        self.stub, self.work = stub, work
+        self.stub, self.work, self.version = stub, work, _version(stub, xlen)
         testsuite = work / "gdb" / "testsuite"
         if not testsuite.exists():
             work.mkdir(parents=True, exist_ok=True)
@@ -110,11 +114,14 @@ class Suite:
                 process.wait(timeout)
             except subprocess.TimeoutExpired:
                 late = True
-                os.killpg(process.pid, 15)
+                for pid in (process.pid, *_descendants(process.pid)):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, 15)
                 process.wait()
         text = made.read_text(errors="replace") if made.exists() else ""
         if late:
-            text += f"\nERROR: {name}: stopped after {timeout:.0f} s\n"
+            text += f"\nERROR: {name}: {STOPPED} {timeout:.0f} s\n"
+        text += f"\n{MADE_BY}{self.version}\n"
         summary = self.summary(test)
         if (self.work / "gdb.log").exists():
             shutil.copy(self.work / "gdb.log", summary.with_suffix(".log"))
@@ -131,6 +138,21 @@ def _command(stub: str, xlen: int, engine: str) -> str:
         )
     python = f"env PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)} -m otoriscv"
     return f"{python} serve --isa rv{xlen}gc --engine {engine} --gdb stdio"
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes below *pid*: expect gives gdb and so the stub sessions of their own."""
+    children = _call("ps", "-o", "pid=", "--ppid", str(pid), fine=(0, 1)).split()
+    return [found for child in map(int, children) for found in (child, *_descendants(child))]
+
+
+def _version(stub: str, xlen: int) -> str:
+    """What is tested: QEMU's version, or our commit, with a + when it was changed since."""
+    if stub == "qemu":
+        return _call(f"qemu-system-riscv{xlen}", "--version").partition("\n")[0]
+    git = ["git", "-C", str(ROOT)]
+    changed = _call(*git, "status", "--porcelain", "--untracked-files=no", "otoriscv")
+    return f"otoriscv {_call(*git, 'rev-parse', '--short', 'HEAD').strip()}{'+' * bool(changed)}"
 
 
 def _overlay(testsuite: Path, place: Path) -> None:
@@ -168,8 +190,8 @@ def _program(xlen: int, place: Path) -> None:
         _call("riscv64-unknown-elf-objcopy", "-g", str(library), str(place / library.name))
 
 
-def _call(*line: str) -> str:
+def _call(*line: str, fine: Container[int] = (0,)) -> str:
     done = subprocess.run(line, capture_output=True, text=True)
-    if done.returncode:
+    if done.returncode not in fine:
         raise SystemExit(f"{' '.join(line)}: {done.stderr.strip()}")
     return done.stdout

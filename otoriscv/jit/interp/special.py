@@ -151,6 +151,11 @@ def _locate(f: _Special) -> tuple[str, str, str, str]:
     f.otherwise(missing)
     status = f.call("fetch_slow", pc)
     bad = f.when(f.new(f"icmp ne i64 {status}, 0"))
+    # a breakpoint comes before the trap, as for a call of address 0
+    here = f.when(f.new(f"icmp ne i64 {f.call('breakpoint_at', pc)}, 0"))
+    f.put("exit_code", str(Exit.BREAKPOINT))
+    f.end("ret void")
+    f.otherwise(here)
     trapped = f.when(f.new(f"icmp eq i64 {status}, 1"))
     f.tail("@after_trap")
     f.otherwise(trapped)
