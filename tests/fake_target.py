@@ -168,6 +168,10 @@ class FakeTarget:
         self._thread = threading.Thread(target=self._run, args=(dict(actions),), daemon=True)
         self._thread.start()
 
+    @property
+    def long_steps(self) -> bool:
+        return False
+
     def step(self, hart: int) -> StopEvent:
         event = self._execute(hart, first=True, breakpoints=False)
         self.last_stop = event or StopEvent(StopKind.STEP, hart)

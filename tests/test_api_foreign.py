@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 
 from otoriscv import Device, Machine
 from otoriscv.board.target import BoardTarget
 from otoriscv.core.encode import assemble
+from otoriscv.gdbstub import GdbServer
+from otoriscv.gdbstub.client import PC, RspClient
 from otoriscv.gdbstub.target import Action
+from tests.test_gdbstub_nonstop import Wire
 
 AT = 0x5000_0000
 
@@ -25,9 +32,9 @@ class _Slow(Device):
         """Nothing."""
 
 
-def test_a_continue_does_not_wait_for_a_device() -> None:
-    """Whoever serves the debugger goes on while the machine's thread is in the device."""
-    device = _Slow()
+@contextmanager
+def debugged(device: _Slow) -> Iterator[BoardTarget]:
+    """A machine that reads *device* by its second instruction."""
     with Machine(isa="rv64gc", engine="python") as m:
         m.attach(device, AT)
         m.mem[0x8000_0000] = assemble(
@@ -35,6 +42,19 @@ def test_a_continue_does_not_wait_for_a_device() -> None:
         ).code
         m.regs.pc = 0x8000_0000
         target = BoardTarget(m.board)
+        try:
+            yield target
+        finally:
+            device.release.set()
+            target.stop()
+            target.wait(10)
+            target.shut_down()
+
+
+def test_a_continue_does_not_wait_for_a_device() -> None:
+    """Whoever serves the debugger goes on while the machine's thread is in the device."""
+    device = _Slow()
+    with debugged(device) as target:
         returned = threading.Event()
 
         def resume() -> None:
@@ -42,12 +62,71 @@ def test_a_continue_does_not_wait_for_a_device() -> None:
             returned.set()
 
         threading.Thread(target=resume, daemon=True).start()
-        try:
-            assert device.entered.wait(10)
-            assert returned.wait(5)
-            assert target.running
-        finally:
-            device.release.set()
-            target.stop()
-            target.wait(10)
-            target.shut_down()
+        assert device.entered.wait(10)
+        assert returned.wait(10)
+        assert target.running
+
+
+@pytest.mark.parametrize("nonstop", [False, True])
+def test_a_step_does_not_wait_for_a_device(nonstop: bool) -> None:
+    """Other clients are served, and the step is reported when the device has answered."""
+    device = _Slow()
+    with debugged(device) as target:
+        server = GdbServer(target)
+        server.start()
+        wire = Wire(server.address)
+        if nonstop:
+            assert wire.ask(b"QNonStop:1") == "$OK"
+        for pc in (0x8000_0000, 0x8000_0004):
+            assert target.read_register(0, PC) == pc
+            wire.send(b"vCont;s:1")
+            if nonstop:
+                assert wire.next() == "$OK"
+            if pc == 0x8000_0004:
+                assert device.entered.wait(10)
+                other = Wire(server.address)
+                assert other.ask(b"qC") == "$QC1"
+                other.close()
+                device.release.set()
+            if nonstop:
+                assert wire.next().startswith("%Stop:T05")
+                assert wire.ask(b"vStopped") == "$OK"
+            else:
+                assert wire.next().startswith("$T05")
+        assert target.read_register(0, PC) == 0x8000_0008
+        wire.close()
+        server.close()
+
+
+INTERRUPTED = """
+    auipc t0, 0
+    addi t0, t0, 0x24
+    csrw mtvec, t0
+    lui t0, 0x2000
+    csrwi mie, 8
+    addi t1, zero, 1
+    sw t1, 0(t0)
+    csrsi mstatus, 8
+1:  j 1b
+handler:
+    j handler
+"""
+
+
+def test_a_step_over_an_interrupts_handler_can_be_interrupted() -> None:
+    """With step-irq off the handler is run before the step; this one never returns."""
+    with Machine(isa="rv64g", engine="interp") as m:
+        m.mem[0x8000_0000] = assemble(INTERRUPTED, 64, 0x8000_0000).code
+        m.regs.pc = 0x8000_0000
+        m.run(count=8)
+        target = BoardTarget(m.board)
+        server = GdbServer(target)
+        server.start()
+        with RspClient(*server.address) as client:
+            assert client.monitor("step-irq off")
+            client.send(b"vCont;s:1")
+            client.send_raw(b"\x03")
+            assert client.receive().startswith(b"T02")
+            assert client.read_register(PC) == 0x8000_0024
+        server.close()
+        target.shut_down()

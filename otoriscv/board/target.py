@@ -286,9 +286,7 @@ class BoardTarget:
             self._failure = None
             self._running = True
         stepping = any(action is not Action.CONTINUE for action in actions.values())
-        machine = self.machine
-        patient = stepping or machine.hooks.any or machine.foreign_devices
-        if not patient and self._stops_soon(actions):
+        if not (stepping or self._calls_users()) and self._stops_soon(actions):
             return self._last if self._failure is None else None
         with self._changed:
             self._actions = dict(actions)
@@ -306,6 +304,15 @@ class BoardTarget:
             stop = self._step(hart)
         self._last = self._stepped[hart] if stop is None else self._event(stop)
         return self._last
+
+    @property
+    def long_steps(self) -> bool:
+        # with step-irq off a step may be a whole interrupt's handler
+        return self._calls_users() or not self.settings.step_irq
+
+    def _calls_users(self) -> bool:
+        """Whether there is code of the user's, of which nobody knows when it returns."""
+        return self.machine.hooks.any or self.machine.foreign_devices
 
     def visit(self) -> contextlib.AbstractContextManager[None]:
         if not self._running:

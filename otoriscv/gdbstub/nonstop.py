@@ -49,9 +49,11 @@ class NonStop:
                 pass
             elif action is Action.CONTINUE:
                 self.going.add(hart)
-            elif isinstance(action, StepRange) and self._span is None:
+            elif self._span is None and (
+                isinstance(action, StepRange) or self._session.target.long_steps
+            ):
                 self.going.add(hart)
-                self._span = hart, action
+                self._span = hart, action if isinstance(action, StepRange) else StepRange(0, 0)
             else:
                 # The target leaves one range at a time; another's may be reported step by step.
                 self._session.breakpoints.install_watchpoints()

@@ -217,7 +217,7 @@ class Session:
             return self.last_stop_reply() if self.ended else self.nonstop.resume(actions)
         if self.ended:
             return self.last_stop_reply()
-        if len(actions) == 1:
+        if len(actions) == 1 and not self.target.long_steps:
             for hart, action in actions.items():
                 if action is Action.STEP:
                     self.own()

@@ -233,6 +233,11 @@ class Target(Protocol):
         """`resume` one hart by one step and wait for the stop: the fast path of single-step."""
         ...
 
+    @property
+    def long_steps(self) -> bool:
+        """Whether a step may take any time, so that only `resume` is fit for one."""
+        ...
+
     def stop(self) -> None:
         """Ask a running machine to stop (StopKind.INTERRUPT); harmless when it is halted."""
         ...
