@@ -35,6 +35,9 @@ from otoriscv.jit.regions import Block, Region
 
 __all__ = ["FlatPolicy", "Window", "region_text"]
 
+#: A bail in one number: its pc relative to the base, shifted by this; what %n lacks of the budget.
+_AT: Final = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -135,7 +138,7 @@ class _RegionFunction(NativeFunction):
                 self._collect(body, 0)
         for r in sorted(self.regs):
             self.allocas.append(f"  %r{r} = alloca {self._type(r)}")
-        self.allocas += [f"  %{name} = alloca i64" for name in ("n", "xpc", "xn", "xleft")]
+        self.allocas += [f"  %{name} = alloca i64" for name in ("n", "xat", "xpc", "xn", "xleft")]
         self.line(f"store i64 {self.op('sub', '%N', self._spare)}, ptr %n")
         self._bank = self.get("data_bank")
         for r in sorted(self.regs):
@@ -226,8 +229,10 @@ class _RegionFunction(NativeFunction):
         self.end(f"br label %{self._condition_false}")
 
     def _bail(self, cond: str) -> None:
-        on = self.unless(cond)
-        self._leave(self._pc, self._left())
+        on = self.label()
+        where = (self._pc - self.base << _AT) + self._spare - self._done
+        self.line(f"store i64 {where}, ptr %xat")
+        self.end(f"br i1 {cond}, label %bail, label %{on}, !prof !0")
         self._join(on)
 
     def _op_bail_if(self, node: Value) -> None:
@@ -263,8 +268,13 @@ class _RegionFunction(NativeFunction):
         return self.masked(self.op("add", "%E", pc - self.base))
 
     def _exits(self) -> None:
-        """The two ways out, shared: committing the registers at each exit made branchy code
-        twenty times slower to compile."""
+        """The ways out, shared: committing the registers at each exit made branchy code twenty
+        times slower to compile. A bail only says where it was, so that it needs no block."""
+        self._join("bail")
+        where = self.new("load i64, ptr %xat")
+        pc = self.masked(self.op("add", "%E", self.op("ashr", where, _AT)))
+        done = self.op("and", where, (1 << _AT) - 1)
+        self._to("out", pc, self.op("add", self.new("load i64, ptr %n"), done), "0")
         self._join("out")
         self._commit()
         self._through(RESUME_INTERP)
