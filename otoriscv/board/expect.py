@@ -14,6 +14,8 @@ _PLAIN: Final = re.compile(
     r"(?!.*\||.*\(\?).*?(?<!\\)(?:\\(?P<escaped>[^\w\s])|(?P<plain>[^\\\[\](){}.*+?^$|\n]))",
     re.DOTALL,
 )
+#: An expression in which every ``|`` is between alternatives of the whole.
+_FLAT: Final = re.compile(r"[^\\(\[]*")
 
 
 class Expecter:
@@ -67,10 +69,12 @@ class Expecter:
         """The bytes at which something may have to happen at once; None: any byte."""
         found = {10} if self._fail_on is not None else set()
         for expression in self._expect:
-            last = _PLAIN.fullmatch(expression.pattern.decode())
-            if last is None:
-                return None
-            found.add(ord(last["escaped"] or last["plain"]))
+            pattern = expression.pattern.decode()
+            for each in pattern.split("|") if _FLAT.fullmatch(pattern) else [pattern]:
+                last = _PLAIN.fullmatch(each)
+                if last is None:
+                    return None
+                found.add(ord(last["escaped"] or last["plain"]))
         return frozenset(found) if max(found, default=0) < 128 else None
 
     def begin(self) -> None:
