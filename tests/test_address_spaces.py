@@ -11,9 +11,26 @@ import pytest
 from otoriscv.core.layout import HART
 from otoriscv.core.mstatus import MSTATUS
 from tests.engine_box import STEP, EngineBox, Exit
-from tests.test_mmu import CODE_PAGE, EVERY_MODE, PAGE, TARGET, A, D, G, R, Tables, U, V, W, X, make
+from tests.test_mmu import (
+    CODE_PAGE,
+    EVERY_MODE,
+    HANDLER,
+    PAGE,
+    TARGET,
+    A,
+    D,
+    G,
+    R,
+    Tables,
+    U,
+    V,
+    W,
+    X,
+    make,
+)
 
-OLD, NEW = 100, 200
+OLD, NEW, GONE = 100, 200, 300
+PLACES = (0x4000, 0x10_3000)  # in a superpage, at other indices of the TLB than other pages
 every = pytest.mark.parametrize(("engine", "mode"), EVERY_MODE)
 #: The engines that look into the TLB first.
 native = pytest.mark.parametrize(
@@ -101,6 +118,83 @@ def test_global_pages_survive_a_switch(engine: str, mode: str) -> None:
     scene.close()
     scene = Scene(engine, mode, LEAF | G)
     assert scene.read_twice("sfence.vma s0") == (OLD, NEW)
+    scene.close()
+
+
+class LargeScene:
+    """A superpage at ``large``, read at two places in it, and a small page elsewhere (`Scene`).
+
+    All are read, all page tables change, something happens, and all are read again.
+    """
+
+    def __init__(self, engine: str, mode: str, level: int, flags: int) -> None:
+        self.small = Scene(engine, mode, LEAF | flags & U)
+        self.box, self.tables = self.small.box, self.small.tables
+        span = 1 << 12 + level * self.tables.bits
+        large = self.small.va + (4 << 30 if mode != "sv32" else 64 << 20) & -span
+        entry = self.tables.map(large, TARGET & -span, flags, level)
+        self.places = [large + (TARGET + place & span - 1) for place in PLACES]
+        for place in PLACES:
+            self.box.memory.write(TARGET + place, OLD.to_bytes(8, "little"))
+        window = self.small.window + PAGE
+        self.tables.map(window, entry & -PAGE, V | R | W | A | D | G)
+        self.entry = window + (entry & PAGE - 1)
+
+    def read_twice(self, fence: str) -> tuple[list[int], list[int]]:
+        """What is read before and after at two places of the superpage and in the small page."""
+        small, box, x = self.small, self.box, self.box.hart.x
+        store = "sw" if box.xlen == 32 else "sd"
+        box.load(
+            "lw a0, 0(s4)\n lw a1, 0(s5)\n lw a2, 0(s0)\n"
+            f"{store} s1, 0(s2)\n {store} zero, 0(s6)\n {fence}\n"
+            "lw a3, 0(s4)\n lw a4, 0(s5)\n lw a5, 0(s0)\n 1: j 1b",
+            CODE_PAGE,
+        )
+        box.load("csrr t0, mepc\n addi t0, t0, 4\n csrw mepc, t0\n mret", HANDLER)
+        x[8], x[9], x[18] = small.va, small.new, small.window + (small.entry & PAGE - 1)
+        x[20], x[21] = self.places
+        x[22] = self.entry
+        x[13] = x[14] = x[15] = GONE
+        box.hart.priv = 1
+        box.hart.pc = small.code
+        assert box.run(40) == Exit.SLICE
+        return [x[n] for n in (10, 11, 12)], [x[n] for n in (13, 14, 15)]
+
+    def close(self) -> None:
+        self.box.close()
+
+
+@every
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize("user", [False, True])
+@pytest.mark.parametrize("fence", ["sfence.vma s5", "sfence.vma s4, s3", "sinval.vma s5, s3"])
+def test_a_fence_in_a_superpage(engine: str, mode: str, level: int, user: bool, fence: str) -> None:
+    """A fence for one address forgets all of the superpage there; elsewhere that is known stays."""
+    if level == 2 and mode == "sv32":
+        return  # it has two levels
+    scene = LargeScene(engine, mode, level, LEAF | (U if user else 0))
+    before, after = scene.read_twice(fence)
+    assert before == [OLD, OLD, OLD]
+    assert after[:2] == [GONE, GONE]
+    if engine not in ("python", STEP):
+        assert after[2] == OLD
+    scene.close()
+
+
+@native
+@pytest.mark.parametrize("user", [False, True])
+def test_a_fence_beside_a_superpage(engine: str, mode: str, user: bool) -> None:
+    """It costs the superpage nothing."""
+    scene = LargeScene(engine, mode, 1, LEAF | (U if user else 0))
+    assert scene.read_twice("sfence.vma s0") == ([OLD, OLD, OLD], [OLD, OLD, NEW])
+    scene.close()
+
+
+@native
+def test_a_fence_for_another_page_at_the_same_index(engine: str, mode: str) -> None:
+    """Only the page itself is forgotten, not what lies in the same place of the TLB."""
+    scene = Scene(engine, mode, LEAF)
+    assert scene.read_twice("sfence.vma s3", x19=scene.va + (1 << 20)) == (OLD, OLD)
     scene.close()
 
 

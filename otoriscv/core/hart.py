@@ -10,6 +10,7 @@ from otoriscv.core.isa.strings import EXTENSIONS
 from otoriscv.core.layout import (
     HART,
     HART_FIELDS_END,
+    LARGE_WORDS,
     NO_WALK,
     TLB_BANKS,
     TLB_ENTRIES,
@@ -200,7 +201,8 @@ class Hart:
         q = self.q
         q[HART["tlb"] : HART["tlb"] + 2 * count] = memoryview(entry * count).cast("Q")
         q[HART["tlb_generation"]] += 1
-        q[HART["large_base"]], q[HART["large_mask"]] = 0, _NEVER
+        for name, size in (("large", 2 * LARGE_WORDS), ("large_span", 2)):
+            q[HART[name] : HART[name] + size] = memoryview(bytes(8 * size)).cast("Q")
         q[HART["local_kernel"]] = 0
         for n in range(WALKS):
             q[HART["walk_tags"] + n] = NO_WALK

@@ -33,6 +33,7 @@ TLB_R: Final = 0
 TLB_W: Final = 1
 TLB_X: Final = 2
 TLB_INVALID: Final = 1 << 11  # no access compares equal: a tag has its page and bits 2 to 0
+LARGE_WORDS: Final = 16
 WALKS: Final = 64  # page tables of the last level that a walk finds at once
 NO_WALK: Final = (1 << 64) - 1  # of no address: it is shifted before it is looked for
 
@@ -169,8 +170,8 @@ _private: tuple[str | tuple[str, int], ...] = (
     "store_at",  # arena offsets of the first and the last byte of the last slow store
     "store_end",
     "tlb_generation",  # how often translations were forgotten
-    "large_base",  # the range that covers every superpage in the TLB
-    "large_mask",
+    ("large", 2 * LARGE_WORDS),  # a bit for each superpage known, by a hash: users', then others'
+    ("large_span", 2),  # the offset bits inside the largest of either
     "local_kernel",  # supervisor mode's own bank has entries of pages that are not global
     ("walk_tags", WALKS),  # last-level page tables by what of an address leads to them
     ("walk_tables", WALKS),  # their physical addresses

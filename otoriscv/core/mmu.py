@@ -13,6 +13,7 @@ from typing import Final
 from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.isa.strings import extension_bit
 from otoriscv.core.layout import (
+    LARGE_WORDS,
     NO_WALK,
     PAGE,
     PAGE_SHIFT,
@@ -146,7 +147,7 @@ def walk(b: Builder, address: Value, kind: Value, priv: Value) -> None:
                     _fault(b, access_fault, address)
                 b.call("poke", place, pte | needed, 1 << log_size)
             with b.if_(level.ne(0)):
-                b.call("note_large_page", address, inside)
+                b.call("note_large_page", address, inside, (pte & _U).ne(0))
             with b.if_((pte & _G).eq(0) & priv.eq(1)):
                 b.set("local_kernel", 1)
             b.set("phys", base | (address & inside))
@@ -203,13 +204,22 @@ def _invalidate(b: Builder, slots: tuple[int, ...], index: Value) -> None:
         b.set("tlb", TLB_INVALID, (index << 1) + (slot - tlb_slot(0, 0)))
 
 
+def _forget_matching(b: Builder, index: Value, address: Value, inside: Value | int) -> None:
+    """Those of the entries at *index* whose address differs from *address* in *inside* at most."""
+    for slot in _TRANSLATED:
+        place = (index << 1) + (slot - tlb_slot(0, 0))
+        apart = (b.get("tlb", place) ^ address) & ~(b.const(0, 64) | inside)
+        with b.if_(apart.eq(0)):
+            b.set("tlb", TLB_INVALID, place)
+
+
 def _flush(b: Builder, slots: tuple[int, ...]) -> None:
     with b.repeat(TLB_ENTRIES) as n:
         _invalidate(b, slots, n)
 
 
 def _forget_walks(b: Builder) -> None:
-    """Also, no superpage is known, and what the ``python`` engine made must be looked at again."""
+    """Also, what the ``python`` engine made must be looked at again."""
     with b.repeat(WALKS) as n:
         b.set("walk_tags", NO_WALK, n)
     b.set("tlb_generation", b.get("tlb_generation") + 1)
@@ -221,8 +231,8 @@ def tlb_flush(b: Builder) -> None:
     _flush(b, _TRANSLATED)
     _forget_walks(b)
     b.set("local_kernel", 0)
-    b.set("large_base", 0)
-    b.set("large_mask", -1)
+    _forget_large(b, 0)
+    _forget_large(b, 1)
 
 
 @routine(0)
@@ -234,24 +244,30 @@ def tlb_flush_all(b: Builder) -> None:
 
 @routine(0)
 def tlb_flush_local(b: Builder) -> None:
-    """Forget the translations of pages that are not global."""
+    """Forget the translations of pages that are not global, all of users' pages among them."""
     with b.if_(b.get("local_kernel").ne(0)):
         _flush(b, _KERNEL)
         b.set("local_kernel", 0)
     _flush(b, _LOCAL)
     _forget_walks(b)
+    _forget_large(b, 0)
 
 
 @routine(1)
 def tlb_flush_page(b: Builder, address: Value) -> None:
-    """Forget the translation of one page; of all when it may have been a superpage's.
+    """Forget the translations of the page at *address*, of all of a superpage when that is there.
 
     Page tables found by walks stay: only what leaves say is to be forgotten.
     """
-    with b.if_(((address ^ b.get("large_base")) & b.get("large_mask")).eq(0)):
-        b.call("tlb_flush")
-        b.ret()
-    _invalidate(b, _TRANSLATED, (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1))
+    word, bit = _large_place(b, address)
+    inside = b.var(0)
+    for whose in (0, 1):
+        with b.if_((b.get("large", word + whose * LARGE_WORDS) & bit).ne(0)):
+            inside.value = inside.value | b.get("large_span", b.const(whose, 64))
+    with b.if_(inside.value.eq(0)):
+        _forget_matching(b, (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1), address, PAGE - 1)
+    with b.if_(inside.value.ne(0)), b.repeat(TLB_ENTRIES) as n:
+        _forget_matching(b, n, address, inside.value)
     b.set("tlb_generation", b.get("tlb_generation") + 1)
 
 
@@ -274,13 +290,32 @@ def _is_current(b: Builder, asid: Value) -> Value:
     return (((b.get("satp") >> first) ^ asid) & ((1 << bits) - 1)).eq(0)
 
 
-@routine(2)
-def note_large_page(b: Builder, address: Value, inside: Value) -> None:
-    """Widen the range (large_base, large_mask) by a superpage; a mask of all ones is none."""
-    first = b.get("large_mask").eq(-1)
-    differ = first.select(b.const(0, 64), address ^ b.get("large_base")) | inside
-    n = differ.clz()
-    covered = ~b.const(0, 64) >> n
-    mask = first.select(~inside, b.get("large_mask") & ~covered)
-    b.set("large_mask", mask)
-    b.set("large_base", address & mask)
+# Which superpages have entries in the TLB: a fence for an address must find the entries of all of
+# the superpage's pages, but a fence elsewhere is not to pay for that there are superpages.
+
+
+def _large_place(b: Builder, address: Value) -> tuple[Value, Value]:
+    """Where the superpage of *address* is noted: a word, and a bit in it."""
+    number = address >> (PAGE_SHIFT + (9 if b.xlen == 64 else 10))
+    if b.xlen == 64:
+        number = number ^ (address >> 45)  # the kernel's areas differ in their highest bits
+    return (number >> 6) & (LARGE_WORDS - 1), b.const(1, 64) << (number & 63)
+
+
+@routine(3)
+def note_large_page(b: Builder, address: Value, inside: Value, users: Value) -> None:
+    """There is a superpage at *address*; *inside* are the offset bits in it."""
+    whose = users.ne(0).select(b.const(0, 64), 1)
+    first = whose * LARGE_WORDS
+    b.set("large_span", b.get("large_span", whose) | inside, whose)
+    word, bit = _large_place(b, address)
+    b.set("large", b.get("large", first + word) | bit, first + word)
+    smallest = b.const((1 << PAGE_SHIFT + (9 if b.xlen == 64 else 10)) - 1, 64)
+    with b.if_(smallest.ltu(inside)), b.repeat(LARGE_WORDS) as n:  # too many places to note
+        b.set("large", -1, first + n)
+
+
+def _forget_large(b: Builder, whose: int) -> None:
+    with b.repeat(LARGE_WORDS) as n:
+        b.set("large", 0, n + whose * LARGE_WORDS)
+    b.set("large_span", 0, b.const(whose, 64))
