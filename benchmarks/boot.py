@@ -29,7 +29,18 @@ from benchmarks.plot import draw
 from otoriscv.board.loaders import ImageError, load_image
 from otoriscv.tools import find_qemu
 
-__all__ = ["COLD", "QEMU", "WARM", "Boot", "BootError", "compare", "run", "table"]
+__all__ = [
+    "COLD",
+    "QEMU",
+    "WARM",
+    "Boot",
+    "BootError",
+    "Runners",
+    "compare",
+    "run",
+    "table",
+    "time_boot",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 QEMU: Final = "qemu"
@@ -56,10 +67,15 @@ class Boot:
 
 
 def time_boot(
-    command: Sequence[str], texts: Sequence[str], cache: Path | None, timeout: float
+    command: Sequence[str],
+    texts: Sequence[str],
+    cache: Path | None,
+    timeout: float,
+    found_one: Callable[[int], None] = lambda pid: None,
 ) -> tuple[list[float], float]:
     """Seconds after the start at which each of *texts* (regular expressions, in this order) was on
-    stdout, and the CPU seconds of the process and its children."""
+    stdout, and the CPU seconds of the process and its children. *found_one* gets the process's
+    number at each of these moments."""
     environment = dict(os.environ)
     if cache is not None:
         environment["OTORISCV_CACHE_DIR"] = str(cache)
@@ -87,6 +103,7 @@ def time_boot(
                     if match is None:
                         break
                     found.append(time.perf_counter() - began)
+                    found_one(process.pid)
                     seen = seen[match.end() :]
         process.terminate()  # ours writes its profile when it ends
         _, _, usage = os.wait4(process.pid, 0)
@@ -104,7 +121,7 @@ class Runners:
 
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         try:
-            self._xlen = load_image(args.kernel).xlen or 64
+            self.xlen = load_image(args.kernel).xlen or 64
         except ImageError as error:
             raise BootError(f"{error}: make linux64 or linux32 fetches one") from None
         self._args = args
@@ -115,12 +132,12 @@ class Runners:
         names: list[str] = []
         for engine in args.engines:
             names += [COLD, WARM] if engine == "llvm" else [engine]
-        self.names = [QEMU, *names] if not args.no_qemu and find_qemu(self._xlen).usable else names
+        self.names = [QEMU, *names] if not args.no_qemu and find_qemu(self.xlen).usable else names
 
     @property
     def variant(self) -> str:
         """What the plot and the table are titled."""
-        return f"rv{self._xlen}, {self._args.kernel.name}"
+        return f"rv{self.xlen}, {self._args.kernel.name}"
 
     def prepare(self, boot: Callable[[str], object]) -> None:
         """Fill the caches: the interpreter in all of them, regions in the warm one."""
@@ -130,7 +147,7 @@ class Runners:
             "library(int(sys.argv[2]), DiskCache(Path(sys.argv[1])))"
         )
         self._interpreter.mkdir(mode=0o700)
-        command = [sys.executable, "-c", code, str(self._interpreter), str(self._xlen)]
+        command = [sys.executable, "-c", code, str(self._interpreter), str(self.xlen)]
         subprocess.run(command, cwd=ROOT, check=True)
         shutil.copytree(self._interpreter, self._warm)
         if WARM in self.names:
@@ -154,11 +171,11 @@ class Runners:
         if args.initrd is not None:
             images += ["-initrd" if name == QEMU else "--initrd", str(args.initrd)]
         if name == QEMU:
-            machine = [f"qemu-system-riscv{self._xlen}", "-M", "virt", "-m", "512", "-nographic"]
+            machine = [f"qemu-system-riscv{self.xlen}", "-M", "virt", "-m", "512", "-nographic"]
             return [*machine, *images]
         return [
             sys.executable, "-m", "otoriscv", "boot", *images, "--engine", name.partition(" ")[0],
-            "--expect", args.prompt,
+            *(["--expect", args.prompt] if args.prompt else []),
         ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks import boot, debug
+from benchmarks import boot, debug, system
 from benchmarks.plot import draw
 from benchmarks.programs import NATIVE, build_native_kernel, find_program
 from benchmarks.suite import EMPTY, KERNELS, VARIANTS, BuildError, Kernel, build
@@ -279,7 +279,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help="sources of CoreMark or Dhrystone, to be built and run instead of the kernels; "
-        "`boot`: how long Linux takes to user space and to a prompt, instead",
+        "`boot`: how long Linux takes to user space and to a prompt, `system`: how long for system "
+        "calls, page faults, pipes, fork and exec, instead",
     )
     add("--engines", type=split, default=usable_engines(), metavar="A,B")
     add("--kernels", type=split, metavar="A,B", help=f"some of {','.join(KERNELS)}")
@@ -322,6 +323,8 @@ def run(args: argparse.Namespace) -> int:
             return debug.run(args)
         if args.programs == [Path("boot")]:
             return boot.run(args)
+        if args.programs == [Path("system")]:
+            return system.run(args)
         qemu = not args.no_qemu and all(find_qemu(VARIANTS[v][0]).usable for v in args.variants)
         if not qemu and not args.no_qemu:
             print("QEMU is not installed: ratios are to the first engine")

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import boot, suite
+from benchmarks import boot, suite, system
 from benchmarks.debug import table as debug_table
 from benchmarks.debug_rows import CONDITION, RATES, SLOWDOWNS, START, Measured
 from benchmarks.plot import svg
@@ -76,8 +76,30 @@ def test_the_table_of_boots_has_times_and_their_ratios_to_qemu() -> None:
 
 
 def test_boots_of_no_image_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "boot", "--kernel", "/nowhere/Image"]) == 1
-    assert "make linux64" in capsys.readouterr().err
+    for what in ("boot", "system"):
+        assert main(["bench", what, "--kernel", "/nowhere/Image"]) == 1
+        assert "make linux64" in capsys.readouterr().err
+
+
+@needs_cc
+@pytest.mark.parametrize("xlen", (32, 64))
+def test_the_mix_of_system_work_is_built(xlen: int, tmp_path: Path) -> None:
+    archive = system.build(xlen, tmp_path).read_bytes()
+    assert archive.startswith(b"070701") and b"mix: begins" in archive
+    for part in system.PARTS:
+        assert part.encode() in archive
+
+
+def test_the_table_of_system_work() -> None:
+    rows = [
+        system.Part("forks", "rv64, image", boot.QEMU, [4.0, 8.0], [2.0, 2.0]),
+        system.Part("execs", "rv64, image", boot.QEMU, [4.0, 4.0], [1.0, 1.0]),
+        system.Part("forks", "rv64, image", boot.WARM, [2.0, 2.0], [0.5, 0.5]),
+        system.Part("execs", "rv64, image", boot.WARM, [4.0, 4.0], [1.0, 1.0]),
+    ]
+    text = system.table(system.compare(rows))
+    assert "| forks | llvm warm | 0.50 s | 4.00 (4.00-4.00) | 2.00 s | 3.00 (2.00-4.00) |" in text
+    assert "| **geometric mean** | llvm warm | | 2.00 | | 1.73 |" in text
 
 
 def test_the_plot_without_matplotlib() -> None:

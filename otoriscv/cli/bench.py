@@ -23,6 +23,7 @@ examples:
   otoriscv bench --engines llvm,interp --variants rv64gc --native
   otoriscv bench ~/src/coremark ~/src/dhrystone --native
   otoriscv bench boot --rounds 5                 # after make linux64
+  otoriscv bench system --engines llvm           # its system calls, page faults, pipes, fork, exec
   otoriscv bench boot --kernel build-linux/vmlinuz32 --initrd build-linux/initrd32.gz
 
 Pairs are interleaved: each round runs everything once, and ratios are of one round. The table shows
