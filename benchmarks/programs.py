@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.suite import SOURCES, VARIANTS, BuildError, Kernel
+from benchmarks.suite import FLOAT_FLAGS, SOURCES, VARIANTS, BuildError, Kernel
 from otoriscv.tools import find_cc, find_picolibc
 
 __all__ = ["NATIVE", "Program", "build_native_kernel", "find_program"]
@@ -22,6 +22,7 @@ NATIVE = "native"
 _COMMON = ("-O2", "-w", "-fno-pic")
 _HOST_KERNEL = (
     *("-O2", "-std=c11", "-ffp-contract=off", "-fno-tree-loop-distribute-patterns", "-w"),
+    *FLOAT_FLAGS,
     f"-I{SOURCES}",
 )
 
@@ -125,5 +126,5 @@ def build_native_kernel(name: str, rounds: int, directory: Path) -> Kernel:
     source = SOURCES / f"{name}.c"
     directory.mkdir(parents=True, exist_ok=True)
     command = [_host_compiler(), *_HOST_KERNEL, f"-DN={rounds}", str(PORTS / "native.c")]
-    _compile([*command, str(source), "-o", str(image)], f"{name} for the host")
+    _compile([*command, str(source), "-lm", "-o", str(image)], f"{name} for the host")
     return Kernel(name, NATIVE, 0, image)

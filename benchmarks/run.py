@@ -24,7 +24,17 @@ from statistics import median
 from benchmarks import boot, debug, system
 from benchmarks.plot import draw
 from benchmarks.programs import NATIVE, build_native_kernel, find_program
-from benchmarks.suite import EMPTY, KERNELS, VARIANTS, BuildError, Kernel, build
+from benchmarks.suite import (
+    EMPTY,
+    FLOAT_KERNELS,
+    KERNELS,
+    VARIANTS,
+    BuildError,
+    Kernel,
+    build,
+    kernels_of,
+    rounds_of,
+)
 from otoriscv.jit.engines import ENGINES, probe
 from otoriscv.tools import find_qemu
 
@@ -128,8 +138,7 @@ def kernel_work(name: str, directory: Path) -> Work:
 
     def make(variant: str, scale: float) -> Kernel:
         if variant == NATIVE:
-            rounds = max(1, round(KERNELS[name] * scale))
-            return build_native_kernel(name, rounds, directory)
+            return build_native_kernel(name, rounds_of(name, scale), directory)
         return build(name, variant, directory, scale=scale)
 
     return Work(name, make, str)
@@ -282,8 +291,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "`boot`: how long Linux takes to user space and to a prompt, `system`: how long for system "
         "calls, page faults, pipes, fork and exec, instead",
     )
+    known = [*KERNELS, *FLOAT_KERNELS]
     add("--engines", type=split, default=usable_engines(), metavar="A,B")
-    add("--kernels", type=split, metavar="A,B", help=f"some of {','.join(KERNELS)}")
+    add("--kernels", type=split, metavar="A,B", help=f"some of {','.join(known)}")
     add("--variants", type=split, default=["rv32imac", "rv64imac"], metavar="A,B")
     add("--rounds", type=int, default=3, help="interleaved rounds; the median counts (default 3)")
     add("--scale", type=float, default=1.0, help="multiplies the work (1: seconds under QEMU)")
@@ -304,7 +314,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """ValueError for options that make no sense."""
-    for what, known in (("kernel", KERNELS), ("variant", VARIANTS), ("engine", ENGINES)):
+    kernels = KERNELS | FLOAT_KERNELS
+    for what, known in (("kernel", kernels), ("variant", VARIANTS), ("engine", ENGINES)):
         for name in getattr(args, f"{what}s") or ():
             if name not in known:
                 raise ValueError(f"no {what} {name}; there are {', '.join(known)}")
@@ -331,11 +342,12 @@ def run(args: argparse.Namespace) -> int:
         own = [*args.engines, *([NATIVE] if args.native else [])]
         args.runners = [QEMU, *own] if qemu else own
         base, compared = args.runners[0], args.runners[1:]
-        if args.programs:
-            works = [program_work(folder, args.build) for folder in args.programs]
-        else:
-            works = [kernel_work(name, args.build) for name in args.kernels or KERNELS]
         for variant in args.variants:
+            if args.programs:
+                works = [program_work(folder, args.build) for folder in args.programs]
+            else:
+                names = args.kernels or kernels_of(variant)
+                works = [kernel_work(name, args.build) for name in names]
             rows += measure(variant, works, args, lambda text: print(text, flush=True))
     except (BenchmarkError, BuildError, ValueError) as error:
         print(f"otoriscv bench: error: {error}", file=sys.stderr)

@@ -30,8 +30,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @needs_cc
 @needs_qemu
 @pytest.mark.qemu
-@pytest.mark.parametrize("variant", ["rv32imac", "rv64imac"])
-@pytest.mark.parametrize("name", suite.KERNELS)
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [(v, k) for v in ("rv32imac", "rv64imac") for k in suite.KERNELS]
+    + [(v, k) for v in suite.HARD_FLOAT for k in suite.FLOAT_KERNELS],
+)
 def test_a_short_run_of_every_kernel_prints_qemus_checksum(
     images: Path, name: str, variant: str
 ) -> None:
@@ -55,6 +58,13 @@ def test_the_table_has_medians_and_the_geometric_mean() -> None:
     assert "**0.5** |" in text
     assert geometric_mean([1, 4]) == pytest.approx(2)
     assert geometric_mean([]) == 0
+
+
+@needs_cc
+def test_hard_float_kernels_are_only_for_variants_with_f_and_d(images: Path) -> None:
+    with pytest.raises(suite.BuildError, match="nbody needs F and D: one of rv32gc, rv64gc"):
+        suite.build("nbody", "rv64imac", images)
+    assert "nbody" in suite.kernels_of("rv64gc") and "nbody" not in suite.kernels_of("rv64imac")
 
 
 @needs_cc

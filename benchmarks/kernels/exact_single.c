@@ -1,0 +1,3 @@
+/* exact.c in single precision. */
+#define SINGLE
+#include "exact.c"

@@ -1,0 +1,3 @@
+/* matrix.c in single precision. */
+#define SINGLE
+#include "matrix.c"

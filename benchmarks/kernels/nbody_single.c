@@ -1,0 +1,3 @@
+/* nbody.c in single precision. */
+#define SINGLE
+#include "nbody.c"

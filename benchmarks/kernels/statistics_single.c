@@ -1,0 +1,3 @@
+/* statistics.c in single precision. */
+#define SINGLE
+#include "statistics.c"
