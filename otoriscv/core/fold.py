@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otoriscv.core.hostfloat import HOST_FLOAT, host_float
+from otoriscv.core.hostfloat import HOST_FLOAT, format_width, host_float
 
 if TYPE_CHECKING:
     from otoriscv.core.uop import Arg, Builder, Value
@@ -29,7 +29,7 @@ def _div(a: int, b: int) -> int:
 def evaluate(op: str, width: int, a: int, b: int = 0, c: int = 0, *, arg_width: int = 0) -> int:
     """The result of a pure operation on bit patterns; *arg_width* is its operands' width."""
     if op in HOST_FLOAT:
-        return host_float(op, width, a, b, c)
+        return host_float(op, format_width(op, width, arg_width), a, b, c)
     w = arg_width or width
     mask = (1 << width) - 1
     match op:
@@ -132,6 +132,40 @@ def _fold_width(b: Builder, op: str, width: int, a: Value) -> Value | None:
         return b.emit(a.op, width, inner)
     if op == a.op and not isinstance(inner, (int, str, type(None))):
         return b.emit(op, width, inner)
+    if op == "trunc" and a.op == "or" and not isinstance(inner, (int, str, type(None))):
+        second = a.args[1]
+        assert not isinstance(second, (int, str))
+        if second.const is not None and second.const & (1 << width) - 1 == 0:
+            return b.emit(op, width, inner)
+    return None
+
+
+def _fold_boxed(b: Builder, op: str, a: Value, c: Value, k: int) -> Value | None:
+    """What looks at some bits of a value put together from a narrow one and a constant: floating-
+    point registers with a number of 32 bits, flags."""
+    inner = a.args[0] if a.args else None
+    if isinstance(inner, (int, str, type(None))):
+        return None
+    if a.op == "zext":
+        if op == "and" and k & (1 << inner.width) - 1 == (1 << inner.width) - 1:
+            return a
+        if op == "shr" and inner.width <= k < a.width:
+            return b.const(0, a.width)
+        if op == "eq" and k == 0 and inner.width == 1:
+            return b.emit("xor", 1, inner, b.const(1, 1))
+    if a.op != "or":
+        return None
+    second = a.args[1]
+    assert not isinstance(second, (int, str))
+    if second.const is None:
+        return None
+    if op == "and" and second.const & k == k:
+        return c
+    if op == "and" and second.const & k == 0:
+        return b.emit("and", a.width, inner, c)
+    if op == "shr" and k < a.width:
+        rest = b.const(second.const >> k, a.width)
+        return b.emit("or", a.width, b.emit("shr", a.width, inner, c), rest)
     return None
 
 
@@ -160,11 +194,20 @@ def _fold_binary(
             return b.const(0, width)
         if op in ("eq", "ltu", "lts"):
             return b.const(int(op == "eq"), 1)
-    if k is not None and op == "and" and a.op == "or":
-        # (v | k1) & k = k when k1 has all bits of k
-        k1 = a.args[1]
-        if not isinstance(k1, (int, str)) and k1.const is not None and k1.const & k == k:
-            return c
+    if op == "xor":  # v ^ (v ^ w) = w
+        for one, other in ((a, c), (c, a)):
+            if other.op == "xor" and one is other.args[0]:
+                rest = other.args[1]
+                assert not isinstance(rest, (int, str))
+                return rest
+            if other.op == "and" and one is other.args[0]:  # v ^ (v & k) = v & ~k
+                mask = other.args[1]
+                if not isinstance(mask, (int, str)) and mask.const is not None:
+                    return b.emit("and", width, one, b.const(~mask.const, width))
+    if k is not None:
+        simpler = _fold_boxed(b, op, a, c, k)
+        if simpler is not None:
+            return simpler
     if k is not None and op == a.op and op in ("add", "and", "or", "xor"):
         # (v op k1) op k2 = v op (k1 op k2)
         inner, k1 = a.args[0], a.args[1]

@@ -76,6 +76,13 @@ OPS: Final[dict[str, OpInfo]] = {
     "fdiv": OpInfo(True, "a / b"),
     "fsqrt": OpInfo(True, "the square root of a"),
     "fma": OpInfo(True, "a * b + c rounded once, or a NaN where the host has no such operation"),
+    "feq": OpInfo(True, "a = b as numbers, 1 bit; 0 with a NaN"),
+    "flt": OpInfo(True, "a < b, 1 bit; 0 with a NaN"),
+    "funo": OpInfo(True, "whether a or b is a NaN, 1 bit"),
+    "ftoi": OpInfo(True, "a as a signed integer of 64 bits, toward zero; any when it does not fit"),
+    "itof": OpInfo(True, "the number nearest to a, a signed integer of 64 bits"),
+    "fwiden": OpInfo(True, "a, of 32 bits, in 64"),
+    "fnarrow": OpInfo(True, "the number of 32 bits nearest to a, of 64"),
     # -- state
     "get_x": OpInfo(False, "args (reg): integer register, a number or an operand slot", reads=True),
     "set_x": OpInfo(False, "args (reg, v): write it; x0 stays zero"),
@@ -430,9 +437,12 @@ class Builder:
     def if_(self, cond: Value) -> Iterator[None]:
         """The body runs when the 1-bit *cond* is 1."""
         then: list[Value] = []
+        before = self._state
         with self._nested(then):
             yield
         self._branching("if", (cond,), (then, []))
+        if all(OPS[n.op].pure or OPS[n.op].reads or n.op in _NO_EFFECT for n in then):
+            self._state = before
 
     @contextmanager
     def else_(self) -> Iterator[None]:
@@ -445,7 +455,7 @@ class Builder:
 
     def _branching(self, op: str, args: tuple[Arg, ...], bodies: tuple[list[Value], ...]) -> None:
         self.body.append(Value(self, op, 0, args, bodies))
-        self._state.clear()
+        self._state = {}
 
     @contextmanager
     def repeat(self, count: Value | int) -> Iterator[Value]:
@@ -516,6 +526,8 @@ class Switch:
 
 #: Operations that do nothing when their first argument is 0.
 _CONDITIONAL: Final = frozenset(("trap_if", "leave_if", "bail_if", "break_if"))
+#: What leaves the state as it is, in the bodies of an `if`.
+_NO_EFFECT: Final = frozenset(("bail_if", "var", "get_var", "set_var"))
 #: Operations without value that leave forwarded state valid.
 _KEEPS_STATE: Final = frozenset(
     (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from otoriscv.core.isa.table import REGISTER_FIELDS, UNREAD, Row
@@ -168,22 +168,42 @@ class Sem(Builder):
 
     # -- results that are usually quick to have
 
-    def usually(self, ok: Value, quick: Value, routine: str, *args: Value | int) -> Value:
+    def usually(
+        self,
+        ok: Value,
+        quick: Value,
+        routine: str,
+        *args: Value | int,
+        also: Callable[[], Value] | None = None,
+    ) -> Value:
         """*quick* when *ok*, else the result of *routine*, which may have effects.
 
         Nothing may have been changed before. A policy whose ``rare`` is "bail" leaves the second
-        to the instruction's slow form, one whose ``rare`` is "call" always calls.
+        to the instruction's slow form, one whose ``rare`` is "call" always calls. *also* builds
+        another condition for *quick*, which is looked at when *ok* does not hold.
         """
         how = getattr(self.policy, "rare", "branch")
         if how == "call":
             return self.call(routine, *args)
         if how == "bail":
-            self.emit("bail_if", 0, ~ok)
+            if also is None:
+                self.emit("bail_if", 0, ~ok)
+            else:
+                with self.if_(~ok):
+                    self.emit("bail_if", 0, ~also())
             return quick
         result = self.var(quick)
         with self.if_(~ok):
             result.value = self.call(routine, *args)
         return result.value
+
+    def mostly(self, ok: Value, quick: Value, other: Value) -> Value:
+        """*quick* when *ok*, else *other*, both without effects. A policy whose ``rare`` is "bail"
+        leaves the second to the slow form."""
+        if getattr(self.policy, "rare", "branch") != "bail":
+            return ok.select(quick, other)
+        self.emit("bail_if", 0, ~ok)
+        return quick
 
     # -- ends
 

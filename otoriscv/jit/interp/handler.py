@@ -45,6 +45,7 @@ class HandlerFunction(NativeFunction):
     def define(self, name: str, body: list[Value]) -> str:
         """The definition's text."""
         self._entry = self.at("%E")
+        self.want_numbers(body)
         if uses_op(body, "check"):
             self._poll = "%poll"
             self.allocas.append("  %poll = alloca i64")
@@ -100,11 +101,11 @@ class HandlerFunction(NativeFunction):
         assert isinstance(reg, str)
         return self.field("%S", HART["f"], self._byte(reg))
 
-    def _op_get_f(self, node: Value) -> str:
-        return self.new(f"load i64, ptr {self._float(node.args[0])}")
+    def _op_get_f(self, node: Value) -> str | None:
+        return self.loaded(node, self._float(node.args[0]))
 
     def _op_set_f(self, node: Value) -> None:
-        self.line(f"store {self.typed(node.args[1])}, ptr {self._float(node.args[0])}")
+        self.line(f"store {self.either(node.args[1])}, ptr {self._float(node.args[0])}")
 
     def _op_set_x(self, node: Value) -> None:
         self.line(f"store {self.typed(node.args[1])}, ptr {self._register(node.args[0])}")

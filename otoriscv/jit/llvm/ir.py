@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from otoriscv.core.layout import HART, MACHINE
-from otoriscv.core.uop import Arg, Value
+from otoriscv.core.uop import Arg, Value, uses_op
 
-__all__ = ["DECLARATIONS", "Function", "RoutineFunction"]
+__all__ = ["DECLARATIONS", "Function", "RoutineFunction", "is_number"]
 
 DECLARATIONS: Final = "\n".join(
     f"declare i{w} @llvm.{name}.i{w}(i{w}{', i1' if name in ('ctlz', 'cttz') else ''})"
@@ -32,6 +32,12 @@ _COMPARE: Final = {"eq": "eq", "ltu": "ult", "lts": "slt"}
 _HIGH: Final = {"mulhu": ("zext", "zext"), "mulhs": ("sext", "sext"), "mulhsu": ("sext", "zext")}
 _FLOAT: Final = {"fadd": "fadd", "fsub": "fsub", "fmul": "fmul", "fdiv": "fdiv"}
 _FLOAT_CALLS: Final = {"fsqrt": "sqrt", "fma": "fma"}
+_FLOAT_COMPARE: Final = {"feq": "oeq", "flt": "olt", "funo": "uno"}
+#: Operations on numbers, and those whose result is one.
+_ON_NUMBERS: Final = frozenset(
+    (*_FLOAT, *_FLOAT_CALLS, *_FLOAT_COMPARE, "ftoi", "fwiden", "fnarrow")
+)
+_NUMBERS: Final = frozenset((*_FLOAT, *_FLOAT_CALLS, "itof", "fwiden", "fnarrow"))
 _COUNT: Final = {"clz": "ctlz", "ctz": "cttz", "popcount": "ctpop"}
 
 
@@ -47,6 +53,20 @@ def host_has_fma() -> bool:
         return False
 
 
+def is_number(arg: Arg) -> bool:
+    """Whether a value comes from an operation whose result is a float or double."""
+    return isinstance(arg, Value) and arg.op in _NUMBERS
+
+
+def _kind(width: int) -> str:
+    return "float" if width == 32 else "double"
+
+
+def _width(arg: Arg) -> int:
+    assert isinstance(arg, Value)
+    return arg.width
+
+
 class Function:
     """Lowers nodes to the lines of one LLVM function."""
 
@@ -55,6 +75,8 @@ class Function:
         self.lines: list[str] = []
         self.allocas: list[str] = []
         self._names: dict[int, str] = {}
+        self._numbers: dict[int, str] = {}  # values that exist as float or double
+        self._wanted: set[int] = set()  # those that had better
         self._n = 0
         self._loops: list[tuple[str, str]] = []  # (counter, exit label)
         self.closed = False  # the current basic block has its terminator
@@ -98,7 +120,34 @@ class Function:
         if arg.op == "const":
             n = arg.args[0]
             return ("true" if n else "false") if arg.width == 1 else str(n)
+        number = self._numbers.get(id(arg))
+        if number is not None:  # here, as a move between register files is free within a block
+            return self.new(f"bitcast {_kind(arg.width)} {number} to i{arg.width}")
         return self._names[id(arg)]
+
+    def number(self, arg: Arg) -> str:
+        """An argument as a float or double (without its type)."""
+        assert isinstance(arg, Value)
+        number = self._numbers.get(id(arg))
+        if number is None:
+            number = self.new(f"bitcast {self.typed(arg)} to {_kind(arg.width)}")
+        return number
+
+    def want_numbers(self, body: Sequence[Value]) -> None:
+        """Look through a program for what is used as a number: loads give it as one."""
+        for node in body:
+            if node.op in _ON_NUMBERS:
+                self._wanted.update(map(id, node.args))
+            for nested in node.bodies:
+                self.want_numbers(nested)
+
+    def loaded(self, node: Value, pointer: str, align: str = "") -> str | None:
+        """Load *node*'s value, as a number when it is used as one; None then."""
+        if id(node) in self._wanted:
+            kind = _kind(node.width)
+            self._numbers[id(node)] = self.new(f"load {kind}, ptr {pointer}{align}")
+            return None
+        return self.new(f"load i{node.width}, ptr {pointer}{align}")
 
     def typed(self, arg: Arg) -> str:
         assert isinstance(arg, Value)
@@ -139,7 +188,7 @@ class Function:
         if result is not None:
             self._names[id(node)] = result
 
-    def _pure(self, node: Value) -> str:
+    def _pure(self, node: Value) -> str | None:
         op, w, args = node.op, node.width, node.args
         if op in _PLAIN:
             return self.new(f"{_PLAIN[op]} {self.typed(args[0])}, {self.ref(args[1])}")
@@ -171,23 +220,38 @@ class Function:
         if op in _COUNT:
             flag = "" if op == "popcount" else ", i1 false"
             return self.new(f"call i{w} @llvm.{_COUNT[op]}.i{w}({self.typed(args[0])}{flag})")
-        if op in _FLOAT or op in _FLOAT_CALLS:
-            return self._float_op(op, w, [self.typed(a) for a in args])
+        if op in _NUMBERS:
+            self._numbers[id(node)] = self._number_op(node)
+            return None
+        if op in _FLOAT_COMPARE:
+            kind = _kind(_width(args[0]))
+            a, b = (self.number(x) for x in args)
+            return self.new(f"fcmp {_FLOAT_COMPARE[op]} {kind} {a}, {b}")
+        if op == "ftoi":
+            kind = _kind(_width(args[0]))
+            value = self.new(f"fptosi {kind} {self.number(args[0])} to i64")
+            return self.new(f"freeze i64 {value}")
         if op == "bswap":
             return self.new(f"call i{w} @llvm.bswap.i{w}({self.typed(args[0])})")
         raise ValueError(f"no LLVM lowering for {op}")
 
-    def _float_op(self, op: str, w: int, args: Sequence[str]) -> str:
-        kind = "float" if w == 32 else "double"
+    def _number_op(self, node: Value) -> str:
+        op, w, args = node.op, node.width, node.args
+        kind = _kind(w)
         if op == "fma" and not host_has_fma():
-            return str(0x7FC0_0000 if w == 32 else 0x7FF8 << 48)  # a NaN: computed in software
-        values = [self.new(f"bitcast {a} to {kind}") for a in args]
+            nan = 0x7FC0_0000 if w == 32 else 0x7FF8 << 48  # computed in software
+            return self.new(f"bitcast i{w} {nan} to {kind}")
+        if op == "itof":
+            return self.new(f"sitofp {self.typed(args[0])} to {kind}")
+        values = [self.number(a) for a in args]
+        if op == "fwiden":
+            return self.new(f"fpext float {values[0]} to double")
+        if op == "fnarrow":
+            return self.new(f"fptrunc double {values[0]} to float")
         if op in _FLOAT:
-            result = self.new(f"{_FLOAT[op]} {kind} {values[0]}, {values[1]}")
-        else:
-            typed = ", ".join(f"{kind} {v}" for v in values)
-            result = self.new(f"call {kind} @llvm.{_FLOAT_CALLS[op]}.f{w}({typed})")
-        return self.new(f"bitcast {kind} {result} to i{w}")
+            return self.new(f"{_FLOAT[op]} {kind} {values[0]}, {values[1]}")
+        typed = ", ".join(f"{kind} {v}" for v in values)
+        return self.new(f"call {kind} @llvm.{_FLOAT_CALLS[op]}.f{w}({typed})")
 
     def _divide(self, op: str, w: int, a: str, b: str) -> str:
         zero = self.new(f"icmp eq i{w} {b}, 0")
@@ -226,12 +290,17 @@ class Function:
         p = self._slot("%A", MACHINE, node.args[0], node.args[2:])
         self.line(f"store {self.typed(node.args[1])}, ptr {p}")
 
-    def _op_aload(self, node: Value) -> str:
-        return self.new(f"load i{node.width}, ptr {self.at(self.ref(node.args[0]))}, align 1")
+    def _op_aload(self, node: Value) -> str | None:
+        return self.loaded(node, self.at(self.ref(node.args[0])), ", align 1")
 
     def _op_astore(self, node: Value) -> None:
         p = self.at(self.ref(node.args[0]))
-        self.line(f"store {self.typed(node.args[1])}, ptr {p}, align 1")
+        self.line(f"store {self.either(node.args[1])}, ptr {p}, align 1")
+
+    def either(self, arg: Arg) -> str:
+        """An argument with its type, as it exists."""
+        number = self._numbers.get(id(arg))
+        return f"{_kind(_width(arg))} {number}" if number is not None else self.typed(arg)
 
     def _op_host_time(self, node: Value) -> str:
         p = self.field("%A", MACHINE["host_clock_fn"])
@@ -272,7 +341,8 @@ class Function:
         then, other, after = self.label(), self.label(), self.label()
         has_else = bool(node.bodies[1])
         no = other if has_else else after
-        self.end(f"br {self.typed(node.args[0])}, label %{then}, label %{no}")
+        rare = ", !prof !0" if not has_else and uses_op(node.bodies[0], "bail_if") else ""
+        self.end(f"br {self.typed(node.args[0])}, label %{then}, label %{no}{rare}")
         self._arm(then, node.bodies[0], after)
         if has_else:
             self._arm(other, node.bodies[1], after)

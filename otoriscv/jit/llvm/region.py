@@ -28,8 +28,8 @@ from otoriscv.core.layout import (
     WATCH_FILTER,
 )
 from otoriscv.core.slow import READS, WRITES
-from otoriscv.core.uop import Builder, Value, prune_marked
-from otoriscv.jit.llvm.ir import DECLARATIONS
+from otoriscv.core.uop import OPS, Builder, Value, prune_marked
+from otoriscv.jit.llvm.ir import DECLARATIONS, is_number
 from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
 from otoriscv.jit.regions import Block, Region
 
@@ -37,6 +37,8 @@ __all__ = ["FlatPolicy", "Window", "region_text"]
 
 #: A bail in one number: its pc relative to the base, shifted by this; what %n lacks of the budget.
 _AT: Final = 16
+#: Hart slots that no instruction of a region changes: what sets them ends a block, or leaves.
+_FIXED: Final = frozenset(("mstatus", "frm", "fflags"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,12 @@ class _RegionFunction(NativeFunction):
         self._pc = 0
         self._block_now = region.blocks[region.entry]
         self._passed: set[str] = set()  # conditions of bails that did not hold in this block
+        #: Slots of registers that hold doubles, as far as this region sees.
+        self.doubles: set[int] = set()
+        #: What no instruction of the region changes is computed once, before all blocks.
+        self._hoisted: list[str] = []
+        self._fixed: dict[int, str] = {}  # by node
+        self._known: dict[str, str] = {}  # by text
 
     def build(self, name: str, entries: Sequence[int]) -> str:
         programs = {start: self._program(b) for start, b in self.region.blocks.items()}
@@ -136,6 +144,7 @@ class _RegionFunction(NativeFunction):
         for conditions in self.conditions.values():
             for body in conditions:
                 self._collect(body, 0)
+        self._find_doubles([body for body, _ in programs.values()])
         for r in sorted(self.regs):
             self.allocas.append(f"  %r{r} = alloca {self._type(r)}")
         self.allocas += [f"  %{name} = alloca i64" for name in ("n", "xat", "xpc", "xn", "xleft")]
@@ -144,11 +153,13 @@ class _RegionFunction(NativeFunction):
         for r in sorted(self.regs):
             value = self.new(f"load {self._type(r)}, ptr {self.field('%S', r)}")
             self.line(f"store {self._type(r)} {value}, ptr %r{r}")
+        before = len(self.lines)
         cases = " ".join(f"i64 {k}, label %{self._label(pc)}" for k, pc in enumerate(entries))
         self.end(f"switch i64 %P, label %{self._label(entries[0])} [{cases}]")
         for start, block in self.region.blocks.items():
             self._block(block, *programs[start])
         self._exits()
+        self.lines[before:before] = self._hoisted
         return self.wrap(name)
 
     # -- micro-ops
@@ -178,6 +189,60 @@ class _RegionFunction(NativeFunction):
             for nested in node.bodies:
                 self._collect(nested, start)
 
+    def _find_doubles(self, bodies: Sequence[list[Value]]) -> None:
+        """Registers that are used as doubles, or loaded to be, are SSA values of that type."""
+        for body in bodies:
+            self.want_numbers(body)
+        nodes = [node for body in bodies for node in body]
+        for node in nodes:
+            if (node.op == "get_f" and id(node) in self._wanted) or (
+                node.op == "set_f" and is_number(node.args[1])
+            ):
+                self.doubles.add(self._slot_of(node))
+        for node in nodes:
+            if node.op == "set_f" and self._slot_of(node) in self.doubles:
+                self._wanted.add(id(node.args[1]))
+
+    def _node(self, node: Value) -> None:
+        if not self._is_fixed(node):
+            super()._node(node)
+            return
+        lines, self.lines = self.lines, []
+        super()._node(node)
+        made, self.lines = self.lines, lines
+        self._names[id(node)] = self._fixed[id(node)] = self._once(made, self._names[id(node)])
+
+    def _once(self, made: list[str], name: str) -> str:
+        """Hoist the lines that compute *name*, unless the same is there; its name there."""
+        text = "\n".join(line.partition(" = ")[2].replace(made[0].split()[0], "_") for line in made)
+        known = self._known.setdefault(text, name)
+        if known == name:
+            self._hoisted += made
+        return known
+
+    def _is_fixed(self, node: Value) -> bool:
+        """Whether no instruction of the region changes it."""
+        if node.op == "get":
+            return node.args[0] in _FIXED
+        return (
+            OPS[node.op].pure
+            and bool(node.args)
+            and all(isinstance(a, Value) and (a.op == "const" or id(a) in self._fixed)
+                    for a in node.args)
+        )  # fmt: skip
+
+    def _op_set(self, node: Value) -> None:
+        if node.args[0] not in _FIXED:
+            super()._op_set(node)
+            return
+        # It changes seldom: then it is the interpreter's.
+        assert id(node.args[1]) in self._fixed
+        lines, self.lines = self.lines, []
+        was = self.get(str(node.args[0]))
+        change = self.new(f"icmp ne {self.typed(node.args[1])}, {was}")
+        made, self.lines = self.lines, lines
+        self._bail_unless_passed(self._once(made, change))
+
     def _op_pc(self, node: Value) -> str:
         return "%E" if self.xlen == 64 else self.new("trunc i64 %E to i32")
 
@@ -197,6 +262,8 @@ class _RegionFunction(NativeFunction):
         return None if (field, index.const) == ("x", 0) else HART[field] + index.const
 
     def _type(self, slot: int) -> str:
+        if slot in self.doubles:
+            return "double"
         return "i64" if slot >= HART["f"] else f"i{self.xlen}"
 
     def _op_get_x(self, node: Value) -> str:
@@ -205,14 +272,23 @@ class _RegionFunction(NativeFunction):
     def _op_set_x(self, node: Value) -> None:
         self.line(f"store {self.typed(node.args[1])}, ptr %r{self._slot_of(node)}")
 
-    def _op_get_f(self, node: Value) -> str:
-        return self._op_get_x(node)
+    def _op_get_f(self, node: Value) -> str | None:
+        slot = self._slot_of(node)
+        if slot in self.doubles:
+            self._wanted.add(id(node))
+        return self.loaded(node, f"%r{slot}")
 
     def _op_set_f(self, node: Value) -> None:
-        self._op_set_x(node)
+        slot, value = self._slot_of(node), node.args[1]
+        double = slot in self.doubles
+        text = f"double {self.number(value)}" if double else self.typed(value)
+        self.line(f"store {text}, ptr %r{slot}")
 
     def _op_get(self, node: Value) -> str:
         slot = self._register_of(node)
+        if slot is not None and slot in self.doubles:
+            number = self.new(f"load double, ptr %r{slot}")
+            return self.new(f"bitcast double {number} to i64")
         if slot is not None:
             value = self.new(f"load {self._type(slot)}, ptr %r{slot}")
             narrow = self._type(slot) == "i32"
@@ -236,7 +312,9 @@ class _RegionFunction(NativeFunction):
         self._join(on)
 
     def _op_bail_if(self, node: Value) -> None:
-        cond = self.ref(node.args[0])
+        self._bail_unless_passed(self.ref(node.args[0]))
+
+    def _bail_unless_passed(self, cond: str) -> None:
         if cond not in self._passed:  # a load and a store of the same address ask the same
             self._passed.add(cond)
             self._bail(cond)
@@ -251,7 +329,7 @@ class _RegionFunction(NativeFunction):
         return self.call_library(node)
 
     def _op_trap_if(self, node: Value) -> None:
-        self._bail(self.ref(node.args[0]))
+        self._op_bail_if(node)
 
     # -- control
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from otoriscv.core.hostfloat import HOST_FLOAT
+from otoriscv.core.hostfloat import HOST_FLOAT, format_width
 from otoriscv.core.layout import HART, MACHINE
 from otoriscv.core.uop import OPS, Arg, Value
 
@@ -117,7 +117,8 @@ class Lowering:
         if op == "bswap":
             return f"int.from_bytes(({a}).to_bytes({w // 8}, 'little'), 'big')"
         if op in HOST_FLOAT:
-            return f"host_float({', '.join([repr(op), str(w), *map(self.ref, node.args)])})"
+            form = str(format_width(op, w, aw))
+            return f"host_float({', '.join([repr(op), form, *map(self.ref, node.args)])})"
         second = node.args[1]
         assert isinstance(second, Value)
         b = self.ref(second)
