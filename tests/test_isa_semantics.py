@@ -378,5 +378,5 @@ def test_system() -> None:
     m.ev.poke(m.ev.slot("priv"), 64, 3)
     assert m.execute("ecall") == End("trap", (CAUSE.ECALL_M, 0))
     assert m.execute("ebreak") == End("trap", (CAUSE.BREAKPOINT, 0x1000))
-    assert m.execute("fence rw, rw") == m.execute("pause") == End("next")
-    assert m.execute("fence.i") == End("poll")
+    for nothing in ("fence rw, rw", "fence.i", "pause"):
+        assert m.execute(nothing) == End("next")

@@ -314,6 +314,11 @@ def drop_regions(b: Builder, offset: Value, size: Value) -> None:
 @routine(2)
 def code_written(b: Builder, offset: Value, size: Value) -> None:
     """Bytes of a line with code were written: forget the decoded entries that overlap them."""
+    b.set_m("code_writes", b.get_m("code_writes") + 1)
+    b.set_m("invalidations", b.get_m("invalidations") + 1)
+    line = (offset >> LINE_SHIFT) + LINES
+    with b.if_((b.aload(line, 8) & LINE_REGION).ne(0)):
+        b.call("drop_regions", offset, size)
     pool = b.get_m("pool")
     with b.if_(pool.ne(0)):
         # a 4-byte instruction may begin a halfword earlier, but never in another page
@@ -321,15 +326,18 @@ def code_written(b: Builder, offset: Value, size: Value) -> None:
         start = before.ltu(page).select(page, before)
         inside = start - MEM
         entry = pool + (inside << 3) + ((inside >> PAGE_SHIFT) << 6)
-        with b.repeat((offset + size + 1 - start) & -2) as n:  # two words a halfword
+        words = (offset + size + 1 - start) & -2  # two a halfword
+        with b.repeat(words) as n:
             b.astore(entry + (n << 3), b.const(0, 64))
-    line = (offset >> LINE_SHIFT) + LINES
-    with b.if_((b.aload(line, 8) & LINE_REGION).ne(0)):
-        b.call("drop_regions", offset, size)
+        # what is rewritten often has code right behind it, in the same line
+        behind = start + words
+        with (
+            b.if_((behind & (LINE - 1)).ne(0)),
+            b.if_(b.aload(entry + (words << 3), 64).ne(0)),
+        ):
+            b.ret()
     with b.if_(b.call("has_code", offset).eq(0)):
         b.astore(line, b.aload(line, 8) & ~(LINE_CODE | LINE_REGION))
-    b.set_m("code_writes", b.get_m("code_writes") + 1)
-    b.set_m("invalidations", b.get_m("invalidations") + 1)
 
 
 @routine(1)

@@ -8,8 +8,7 @@ from otoriscv.core.isa.table import insn
 
 @insn("fence.i", "imm[11:0] rs1 001 rd 0001111", "Zifencei")
 def fence_i(m: Sem) -> None:
-    """Every store already drops the code it overwrites; only the running block must end.
+    """A store into code takes effect at the next instruction: nothing is left to do.
 
     The spec reserves imm, rs1 and rd, and has implementations ignore them.
     """
-    m.poll()
