@@ -62,7 +62,6 @@ def load_elf(data: bytes, path: str) -> Image:
 
 
 def _open(data: bytes) -> ELFFile:
-    from elftools.elf.descriptions import describe_e_machine
     from elftools.elf.elffile import ELFFile
 
     try:
@@ -74,6 +73,8 @@ def _open(data: bytes) -> ELFFile:
     if not elf.little_endian:
         raise ImageError("is big-endian; only little-endian RISC-V is emulated")
     if machine != "EM_RISCV":
+        from elftools.elf.descriptions import describe_e_machine  # 8 ms
+
         name = f"machine {machine}" if isinstance(machine, int) else describe_e_machine(machine)
         raise ImageError(f"is for {name}, not RISC-V; build it with a riscv compiler")
     if kind not in ("ET_EXEC", "ET_DYN"):
