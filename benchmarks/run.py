@@ -2,7 +2,9 @@
 
 Every round runs QEMU and then each engine on the same program, so that a machine that is busy for a
 while slows all of them. A run's time is its wall time less that of an empty guest, which leaves
-out starting Python or QEMU but not translating the guest. Every checksum must be QEMU's.
+out starting Python or QEMU but not translating the guest. With --steady it is the CPU time that
+twice the work takes longer, with warm caches: hot code's speed alone, whatever else the host does.
+Every checksum must be QEMU's.
 """
 
 from __future__ import annotations
@@ -12,18 +14,19 @@ import json
 import math
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
 from benchmarks import boot, debug, system
 from benchmarks.plot import draw
-from benchmarks.programs import NATIVE, build_native_kernel, find_program
+from benchmarks.programs import NATIVE, Program, build_native_kernel, find_programs
 from benchmarks.suite import (
     EMPTY,
     FLOAT_KERNELS,
@@ -54,6 +57,7 @@ class Run:
     """One run of a guest."""
 
     wall: float
+    cpu: float  # seconds; for our engines, of the thread that runs the machine
     checksum: str
     stats: dict[str, float | int | str] = field(default_factory=dict)
     compiled: float = 0.0  # share of the instructions retired in regions
@@ -78,8 +82,15 @@ class Row:
         return self.instructions / median(self.seconds) / 1e6 if self.seconds else 0.0
 
 
-def finish(command: Sequence[str], timeout: float) -> tuple[float, str]:
-    """Run to the end; wall time and what it printed."""
+def _children() -> float:
+    """CPU seconds of the processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def finish(command: Sequence[str], timeout: float) -> tuple[float, float, str]:
+    """Run to the end; wall time, CPU time and what it printed."""
+    before = _children()
     started = time.perf_counter()
     try:
         done = subprocess.run(
@@ -98,7 +109,7 @@ def finish(command: Sequence[str], timeout: float) -> tuple[float, str]:
         raise BenchmarkError(
             f"exit code {done.returncode}: {' '.join(command)}\n{done.stderr[-2000:]}"
         )
-    return wall, done.stdout.strip()
+    return wall, _children() - before, done.stdout.strip()
 
 
 def run_qemu(kernel: Kernel, timeout: float) -> Run:
@@ -114,9 +125,9 @@ def run_engine(engine: str, kernel: Kernel, timeout: float) -> Run:
         file = Path(directory, "stats.json")
         command = [sys.executable, "-m", "otoriscv", "boot", str(kernel.image)]
         command += ["--engine", engine, "--clock", "virtual", "--stats-json", str(file)]
-        wall, said = finish(command, timeout)
+        wall, _, said = finish(command, timeout)
         stats = json.loads(file.read_text())
-    return Run(wall, said, stats, stats["share"].get("llvm", 0.0))
+    return Run(wall, stats["cpu_seconds"], said, stats, stats["share"].get("llvm", 0.0))
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -144,9 +155,8 @@ def kernel_work(name: str, directory: Path) -> Work:
     return Work(name, make, str)
 
 
-def program_work(folder: Path, directory: Path) -> Work:
+def program_work(program: Program, directory: Path) -> Work:
     """Somebody else's program."""
-    program = find_program(folder, directory)
 
     def result(text: str) -> str:
         lines = [x.strip() for x in text.splitlines() if program.result.search(x)]
@@ -173,44 +183,66 @@ def measure(
     """Everything of one variant by every runner, round by round."""
     runners: list[str] = args.runners
     timeout: float = args.timeout
-
-    def made(work: Work, runner: str) -> Kernel:
-        where = NATIVE if runner == NATIVE else variant
-        return work.make(where, args.scale * SCALES.get(runner, 1.0))
-
-    cost = {NATIVE: 0.0}
-    empty = build(EMPTY, variant, args.build)
-    for runner in runners:
-        if runner != NATIVE:
-            run_one(runner, empty, timeout)  # fills the cache of compiled interpreters
-            walls = [run_one(runner, empty, timeout).wall for _ in range(args.rounds + 2)]
-            cost[runner] = median(walls)
-    say(f"{variant}: startup " + ", ".join(f"{name} {cost[name]:.3f} s" for name in runners))
+    cost = dict.fromkeys(runners, 0.0)
+    if not args.steady:
+        empty = build(EMPTY, variant, args.build)
+        for runner in runners:
+            if runner != NATIVE:
+                run_one(runner, empty, timeout)  # fills the cache of compiled interpreters
+                walls = [run_one(runner, empty, timeout).wall for _ in range(args.rounds + 2)]
+                cost[runner] = median(walls)
+        say(f"{variant}: startup " + ", ".join(f"{name} {cost[name]:.3f} s" for name in runners))
 
     rows: list[Row] = []
     for work in works:
+        checked = _Checked(variant, work, runners[0], args)
         mine = [Row(work.name, variant, runner) for runner in runners]
-        wanted = {1.0: work.result(run_one(runners[0], made(work, runners[0]), timeout).checksum)}
+        for row in mine if args.steady else ():  # the caches, also of regions that grow
+            for more in (1, 2, 2):
+                checked.run(row.runner, more)
         for _ in range(args.rounds):
             for row in mine:
-                kernel, scale = made(work, row.runner), SCALES.get(row.runner, 1.0)
-                if scale not in wanted:  # less work: another result
-                    wanted[scale] = work.result(run_one(runners[0], kernel, timeout).checksum)
-                run = run_one(row.runner, kernel, timeout)
-                result = work.result(run.checksum)
-                if not result or result != wanted[scale]:
-                    raise BenchmarkError(
-                        f"{row.runner} on {work.name}-{variant}: {result!r}, "
-                        f"{runners[0]} says {wanted[scale]!r}"
-                    )
-                row.seconds.append(max(LEAST, run.wall - cost[row.runner]))
+                run = checked.run(row.runner, 2 if args.steady else 1)
+                spent, before = run.wall - cost[row.runner], 0
+                if args.steady:
+                    short = checked.run(row.runner, 1)
+                    spent, before = run.cpu - short.cpu, int(short.stats.get("instructions", 0))
+                row.seconds.append(max(LEAST, spent))
                 if run.stats:
-                    row.instructions = int(run.stats["instructions"])
+                    row.instructions = int(run.stats["instructions"]) - before
                     row.engine_seconds.append(float(run.stats["seconds"]))
                     row.compiled.append(run.compiled)
         rows += compare(mine)
         say(f"  {work.name:10}" + "".join(f" {row.runner} {row.mips:.3g} MIPS" for row in mine))
     return rows
+
+
+class _Checked:
+    """Runs a work of a variant; each result must be that of *judge*."""
+
+    def __init__(self, variant: str, work: Work, judge: str, args: argparse.Namespace) -> None:
+        self._variant, self._work, self._judge, self._args = variant, work, judge, args
+        self._wanted: dict[float, str] = {}
+
+    def run(self, runner: str, more: float) -> Run:
+        """*more* times its work."""
+        work, args = self._work, self._args
+        scale = more * SCALES.get(runner, 1.0)
+        run = run_one(runner, self._made(runner, scale), args.timeout)
+        if scale not in self._wanted:  # less work: another result
+            judged = run_one(self._judge, self._made(self._judge, scale), args.timeout)
+            self._wanted[scale] = work.result(judged.checksum)
+        result = work.result(run.checksum)
+        if not result or result != self._wanted[scale]:
+            raise BenchmarkError(
+                f"{runner} on {work.name}-{self._variant}: {result!r}, "
+                f"{self._judge} says {self._wanted[scale]!r}"
+            )
+        return run
+
+    def _made(self, runner: str, scale: float) -> Kernel:
+        where = NATIVE if runner == NATIVE else self._variant
+        return self._work.make(where, self._args.scale * scale)
 
 
 def compare(rows: list[Row]) -> list[Row]:
@@ -256,12 +288,34 @@ def table(rows: Sequence[Row], engines: Sequence[str], base: str = QEMU) -> str:
         for engine in engines:
             ratios = [median(row.ratios) for row in here.values() if row.runner == engine]
             means += [f"{mean_mips(here, engine):.3g}", f"**{geometric_mean(ratios):.3g}**"]
-        lines += ["| " + " | ".join(means) + " |", ""]
+        lines.append("| " + " | ".join(means) + " |")
+        if NATIVE in engines:
+            lines.append("| " + " | ".join(_of_native(here, base, engines)) + " |")
+        lines.append("")
     lines.append(
         "MIPS: millions of guest instructions a second in the median round; for the host's own "
         "code, as many as the guest needs for the same work. %: of them retired in regions."
     )
     return "\n".join(lines)
+
+
+def _of_native(
+    here: dict[tuple[str, str], Row], base: str, engines: Sequence[str]
+) -> Iterator[str]:
+    """The cells of the geometric means in relation to the host's own code, of the same rounds."""
+    yield from ("**of native**", "", f"{_share_of_native(here, base):.2g}")
+    for engine in engines:
+        yield from ("", f"**{_share_of_native(here, engine):.3g}**")
+
+
+def _share_of_native(here: dict[tuple[str, str], Row], runner: str) -> float:
+    pairs = [(row, here[name, NATIVE]) for (name, who), row in here.items() if who == runner]
+    return geometric_mean(
+        [
+            median(a / b for a, b in zip(row.ratios, native.ratios, strict=True))
+            for row, native in pairs
+        ]
+    )
 
 
 def mean_mips(here: dict[tuple[str, str], Row], runner: str) -> float:
@@ -287,7 +341,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FOLDER",
-        help="sources of CoreMark or Dhrystone, to be built and run instead of the kernels; "
+        help="sources of CoreMark, Dhrystone, Embench, to be built and run instead of kernels; "
         "`boot`: how long Linux takes to user space and to a prompt, `system`: how long for system "
         "calls, page faults, pipes, fork and exec, instead",
     )
@@ -297,6 +351,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--variants", type=split, default=["rv32imac", "rv64imac"], metavar="A,B")
     add("--rounds", type=int, default=3, help="interleaved rounds; the median counts (default 3)")
     add("--scale", type=float, default=1.0, help="multiplies the work (1: seconds under QEMU)")
+    add(
+        "--steady",
+        action="store_true",
+        help="hot code alone: the CPU time that twice the work adds",
+    )
     add("--native", action="store_true", help="also build for this host with gcc -O2, and run it")
     add("--no-qemu", action="store_true", help="leave QEMU out; ratios are to the first engine")
     add("--debugging", action="store_true", help="measure what debugging costs, instead")
@@ -342,9 +401,10 @@ def run(args: argparse.Namespace) -> int:
         own = [*args.engines, *([NATIVE] if args.native else [])]
         args.runners = [QEMU, *own] if qemu else own
         base, compared = args.runners[0], args.runners[1:]
+        programs = [p for folder in args.programs for p in find_programs(folder, args.build)]
         for variant in args.variants:
-            if args.programs:
-                works = [program_work(folder, args.build) for folder in args.programs]
+            if programs:
+                works = [program_work(program, args.build) for program in programs]
             else:
                 names = args.kernels or kernels_of(variant)
                 works = [kernel_work(name, args.build) for name in names]

@@ -37,13 +37,15 @@ FLOAT_KERNELS = {
 }
 EMPTY = "empty"  # its time is what starting and ending a machine costs
 
-VARIANTS = {
+VARIANTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "rv32imac": (32, ("-march=rv32imac", "-mabi=ilp32")),
     "rv64imac": (64, ("-march=rv64imac", "-mabi=lp64")),
     "rv32gc": (32, ("-march=rv32imafdc", "-mabi=ilp32d")),
     "rv64gc": (64, ("-march=rv64imafdc", "-mabi=lp64d")),
 }
-HARD_FLOAT = ("rv32gc", "rv64gc")
+HARD_FLOAT = ("rv32gc", "rv64gc", "rv32gc-paged", "rv64gc-paged")
+# The same in S-mode with address translation on.
+VARIANTS |= {f"{name}-paged": (x, (*flags, "-DPAGED")) for name, (x, flags) in VARIANTS.items()}
 
 FLAGS = (
     *("-O2", "-std=c11", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", "-static"),

@@ -349,6 +349,7 @@ class Session:
             "guest_code": stop.code if stop.reason is StopReason.EXIT else None,
             "guest_seconds": round(machine.clock.nanoseconds() / 1e9, 9),
             "seconds": round(seconds, 6),
+            "cpu_seconds": round(time.thread_time(), 6),  # of this thread, since it began
             "mips": round(machine.retired / max(seconds, 1e-9) / 1e6, 3),
             **gather(machine),
         }
