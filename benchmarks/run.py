@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import boot, debug, system
 from benchmarks.plot import draw
@@ -45,6 +46,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The portable engine is a hundred times slower: it does less work, and rates are compared.
 SCALES = {"python": 0.02}
 QEMU = "qemu"
+WARM = 8  # runs at most until a cache is as warm as it gets
 LEAST = 1e-3  # seconds: no run is taken to be shorter than this
 
 
@@ -59,7 +61,7 @@ class Run:
     wall: float
     cpu: float  # seconds; for our engines, of the thread that runs the machine
     checksum: str
-    stats: dict[str, float | int | str] = field(default_factory=dict)
+    stats: dict[str, Any] = field(default_factory=dict)
     compiled: float = 0.0  # share of the instructions retired in regions
 
 
@@ -197,9 +199,8 @@ def measure(
     for work in works:
         checked = _Checked(variant, work, runners[0], args)
         mine = [Row(work.name, variant, runner) for runner in runners]
-        for row in mine if args.steady else ():  # the caches, also of regions that grow
-            for more in (1, 2, 2):
-                checked.run(row.runner, more)
+        for row in mine if args.steady else ():
+            checked.warm(row.runner)
         for _ in range(args.rounds):
             for row in mine:
                 run = checked.run(row.runner, 2 if args.steady else 1)
@@ -239,6 +240,14 @@ class _Checked:
                 f"{self._judge} says {self._wanted[scale]!r}"
             )
         return run
+
+    def warm(self, runner: str) -> None:
+        """Fill the caches, until nothing is compiled any more."""
+        for more in (1, 2):
+            for _ in range(WARM):
+                report = self.run(runner, more).stats.get("jit")
+                if not isinstance(report, dict) or not report.get("compiled"):
+                    break
 
     def _made(self, runner: str, scale: float) -> Kernel:
         where = NATIVE if runner == NATIVE else self._variant
