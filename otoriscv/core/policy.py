@@ -44,19 +44,23 @@ class TlbPolicy:
 
     def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
         # An AMO reads through the entry that it will write through: it faults as a store does.
-        return m.aload(_hit(m, address, bits, TLB_W if kind == "w" else TLB_R), bits)
+        return m.aload(self._hit(m, address, bits, TLB_W if kind == "w" else TLB_R), bits)
 
     def store(self, m: Builder, address: Value, value: Value) -> None:
-        offset = _hit(m, address, value.width, TLB_W)
+        offset = self._hit(m, address, value.width, TLB_W)
         m.emit("bail_if", 0, m.aload((offset >> LINE_SHIFT) + LINES, 8).ne(0))
         m.astore(offset, value)
 
+    def _hit(self, m: Builder, address: Value, bits: int, kind: int) -> Value:
+        """The arena offset of an aligned access, or bail."""
+        address = address.zext(64)
+        # two slots an entry: shifted by one bit less than the page number is
+        index = (address >> (PAGE_SHIFT - 1)) & (2 * (TLB_ENTRIES - 1))
+        at = index + (tlb_slot(0, kind) - tlb_slot(0, 0))
+        tag = address & (-PAGE | (bits // 8 - 1))
+        m.emit("bail_if", 0, tag.ne(self.slot(m, at)))
+        return address + self.slot(m, at + 1)
 
-def _hit(m: Builder, address: Value, bits: int, kind: int) -> Value:
-    """The arena offset of an aligned access, or bail."""
-    address = address.zext(64)
-    index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)
-    at = (index << 1) + (tlb_slot(0, kind) - tlb_slot(0, 0)) + m.get("data_bank")
-    tag = address & (-PAGE | (bits // 8 - 1))
-    m.emit("bail_if", 0, tag.ne(m.get("tlb", at)))
-    return address + m.get("tlb", at + 1)
+    def slot(self, m: Builder, at: Value) -> Value:
+        """A slot of the TLB's bank in use."""
+        return m.get("tlb", at + m.get("data_bank"))

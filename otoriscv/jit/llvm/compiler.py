@@ -19,10 +19,10 @@ from otoriscv.core.architecture import TABLE
 from otoriscv.core.decode import Decoder, Insn, Isa, numbers
 from otoriscv.core.isa.sem import MemoryPolicy
 from otoriscv.core.layout import PAGE_SHIFT
-from otoriscv.core.policy import TlbPolicy
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.llvm.compile import compile_module
-from otoriscv.jit.llvm.region import FlatPolicy, Window, region_text
+from otoriscv.jit.llvm.flat import FlatPolicy, Window
+from otoriscv.jit.llvm.region import BankedPolicy, region_text
 from otoriscv.jit.protocol import JitError
 from otoriscv.jit.regions import LIMIT, LIMIT_HOT, discover
 
@@ -222,7 +222,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     )
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
-    policy: MemoryPolicy = TlbPolicy()
+    policy: MemoryPolicy = BankedPolicy()
     unwatched: MemoryPolicy = policy
     if request.window is not None:
         window = Window(*request.window)

@@ -9,31 +9,27 @@ unusual commits the state at the instruction and lets the interpreter execute th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
 
 from otoriscv.core import mode
 from otoriscv.core.isa.handlers import RESUME, RESUME_INTERP
 from otoriscv.core.isa.sem import MemoryPolicy, Sem
 from otoriscv.core.layout import (
     HART,
-    LINE_SHIFT,
-    LINES,
     MACHINE,
     PAGE,
     PAGE_ENTRIES,
     PAGE_SHIFT,
     TARGETS,
-    WATCH_FILTER,
 )
-from otoriscv.core.slow import READS, WRITES
+from otoriscv.core.policy import TlbPolicy
 from otoriscv.core.uop import OPS, Builder, Value, prune_marked
+from otoriscv.jit.llvm.flat import BlockPolicy, FlatPolicy
 from otoriscv.jit.llvm.ir import DECLARATIONS, is_number
 from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
 from otoriscv.jit.regions import Block, Region
 
-__all__ = ["FlatPolicy", "Window", "region_text"]
+__all__ = ["BankedPolicy", "region_text"]
 
 #: A bail in one number: its pc relative to the base, shifted by this; what %n lacks of the budget.
 _AT: Final = 16
@@ -41,65 +37,11 @@ _AT: Final = 16
 _FIXED: Final = frozenset(("mstatus", "frm", "fflags"))
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The RAM that flat code accesses directly: guest base, size, arena offset."""
+class BankedPolicy(TlbPolicy):
+    """Slots of the TLB count from the bank in use, which nothing in a region changes."""
 
-    base: int
-    size: int
-    offset: int
-
-
-class FlatPolicy:
-    """Loads and stores inside one RAM window, tested with its bounds and alignment at once."""
-
-    rare: Final = "bail"
-
-    def __init__(self, window: Window, watching: bool) -> None:
-        self._w = window
-        self._watching = watching
-
-    def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
-        self._watch(m, address, bits, READS | WRITES if kind == "w" else READS)
-        offset = self._offset(m, address, bits)
-        if kind == "w":  # an AMO: its store must not find the line flagged
-            self._line(m, offset)
-        return m.aload(offset + self._w.offset, bits)
-
-    def store(self, m: Builder, address: Value, value: Value) -> None:
-        self._watch(m, address, value.width, WRITES)
-        offset = self._offset(m, address, value.width)
-        self._line(m, offset)
-        m.astore(offset + self._w.offset, value)
-
-    def _offset(self, m: Builder, address: Value, bits: int) -> Value:
-        w = self._w
-        inside = address - w.base
-        low = bits // 8 - 1
-        if w.size & (w.size - 1) == 0:
-            bad = (inside & (~(w.size - 1) | low)).ne(0)
-        else:
-            bad = inside.geu(w.size - low)
-            if low:
-                bad = bad | (inside & low).ne(0)
-        m.emit("bail_if", 0, bad)
-        return inside.zext(64)
-
-    def _line(self, m: Builder, offset: Value) -> None:
-        first = LINES + (self._w.offset >> LINE_SHIFT)
-        m.emit("bail_if", 0, m.aload((offset >> LINE_SHIFT) + first, 8).ne(0))
-
-    def _watch(self, m: Builder, address: Value, bits: int, kinds: int) -> None:
-        """Leave before an access that a watchpoint sees. Only in the range of them all, and there
-        only in lines with one, all are looked through; what is not aligned leaves anyway."""
-        if self._watching:
-            address = address.zext(64)
-            inside = address - (m.get_m("watch_low") - (bits // 8 - 1))
-            with m.if_(inside.ltu(m.get_m("watch_span") + (bits // 8 - 1))):
-                line = address >> LINE_SHIFT
-                lines = m.get_m("watch_lines", (line >> 6) & (WATCH_FILTER - 1))
-                with m.if_(((lines >> (line & 63)) & 1).ne(0)):
-                    m.emit("bail_if", 0, m.call("watched", address, bits // 8, kinds).ne(0))
+    def slot(self, m: Builder, at: Value) -> Value:
+        return m.get("tlb", at)
 
 
 class _RegionFunction(NativeFunction):
@@ -119,13 +61,19 @@ class _RegionFunction(NativeFunction):
         self._condition_false = ""  # label
         self.base = region.entry
         self.policy = policy
+        #: Its addresses are known.
+        self.flat = isinstance(policy, FlatPolicy)
         #: Hart slots of the registers in use, x and f, and of those written.
         self.regs: set[int] = set()
         self.written: set[int] = set()
         self._done = 0  # instructions retired in the block before the current one
         #: %n is what the budget exceeds this by, which covers every way to the next test.
         self._spare = region.longest
-        self._budget = ""  # %n at the block's start
+        self._budget = ""  # %n at the start of the block that loaded it
+        #: Blocks with one way in, a forward edge, count on from where that block began: by start,
+        #: (the block that loads %n, instructions retired since).
+        self._counted = _counted_on(region)
+        self._since = 0
         self._bank = ""
         self._pc = 0
         self._block_now = region.blocks[region.entry]
@@ -149,7 +97,8 @@ class _RegionFunction(NativeFunction):
             self.allocas.append(f"  %r{r} = alloca {self._type(r)}")
         self.allocas += [f"  %{name} = alloca i64" for name in ("n", "xat", "xpc", "xn", "xleft")]
         self.line(f"store i64 {self.op('sub', '%N', self._spare)}, ptr %n")
-        self._bank = self.get("data_bank")
+        tlb = self.field("%S", HART["tlb"])
+        self._bank = self.new(f"getelementptr i64, ptr {tlb}, i64 {self.get('data_bank')}")
         for r in sorted(self.regs):
             value = self.new(f"load {self._type(r)}, ptr {self.field('%S', r)}")
             self.line(f"store {self._type(r)} {value}, ptr %r{r}")
@@ -166,7 +115,11 @@ class _RegionFunction(NativeFunction):
 
     def _program(self, block: Block) -> tuple[list[Value], list[int]]:
         sem = Sem(self.xlen, self.policy)
-        base = sem.emit("pc", self.xlen)
+        grouping = None
+        if self.flat:
+            assert isinstance(self.policy, FlatPolicy)
+            sem.policy = grouping = BlockPolicy(self.policy, sem.body)
+        base = sem.const(self.base, self.xlen) if self.flat else sem.emit("pc", self.xlen)
         marks = []
         for pc, insn in block.insns:
             where = base + ((pc - self.base) & ((1 << self.xlen) - 1))
@@ -175,7 +128,10 @@ class _RegionFunction(NativeFunction):
             assert insn.row.semantics is not None
             insn.row.semantics(sem)
             marks.append(len(sem.body))
-        return prune_marked(sem.body, marks)
+        body = sem.body
+        if grouping is not None:
+            body, marks = grouping.finish(body, marks)
+        return prune_marked(body, marks)
 
     def _collect(self, body: Sequence[Value], start: int) -> None:
         for node in body:
@@ -295,8 +251,9 @@ class _RegionFunction(NativeFunction):
             return self.new(f"zext i32 {value} to i64") if narrow else value
         if node.args[0] == "pc":
             return self._address(self._pc)
-        if node.args[0] == "data_bank":  # nothing in a region changes it
-            return self._bank
+        if node.args[0] == "tlb":  # see `BankedPolicy`
+            at = self.new(f"getelementptr i64, ptr {self._bank}, i64 {self.ref(node.args[1])}")
+            return self.new(f"load i64, ptr {at}")
         return super()._op_get(node)
 
     def _op_ret(self, node: Value) -> None:
@@ -343,6 +300,8 @@ class _RegionFunction(NativeFunction):
 
     def _address(self, pc: int) -> str:
         """A region pc as 64 bits."""
+        if self.flat:
+            return str(pc)
         return self.masked(self.op("add", "%E", pc - self.base))
 
     def _exits(self) -> None:
@@ -407,14 +366,18 @@ class _RegionFunction(NativeFunction):
         test."""
         on = self.unless(self.new(f"icmp slt i64 {n}, 0"))
         full = self.op("add", n, self._spare)
-        self._to("out", target, full, self.op("or", "%E", 1))
+        here = str(self.base | 1) if self.flat else self.op("or", "%E", 1)
+        self._to("out", target, full, here)
         self._join(on)
 
     def _block(self, block: Block, body: list[Value], ends: list[int]) -> None:
         self.lines.append(f"{self._label(block.start)}:")
         self.closed = False
-        self._budget = self.new("load i64, ptr %n")
-        self._done, self._pc, self._block_now = 0, block.start, block
+        root, self._since = self._counted.get(block.start, (block.start, 0))
+        self._budget = f"%n{root:x}"
+        if root == block.start:
+            self.line(f"{self._budget} = load i64, ptr %n")
+        self._done, self._pc, self._block_now = self._since, block.start, block
         self._passed.clear()
         for condition in self.conditions.get(block.start, ()) if block.insns else ():
             self._condition_false = self.label()
@@ -422,12 +385,12 @@ class _RegionFunction(NativeFunction):
             self._join(self._condition_false)
         at = 0
         for k, ((pc, _), end) in enumerate(zip(block.insns, ends, strict=True)):
-            self._done, self._pc = k, pc
+            self._done, self._pc = self._since + k, pc
             self.lower(body[at:end])
             at = end
         if self.closed:
             return
-        self._done = block.size
+        self._done = self._since + block.size
         if block.kind == "stop":
             self._leave(block.end, self._left())
         elif block.kind == "next":
@@ -438,10 +401,11 @@ class _RegionFunction(NativeFunction):
         if target not in self.region.blocks:
             self._jump_out(self._address(target), self._left())
             return
-        n = self.op("sub", self._budget, self._done)
-        if target <= self._block_now.start:
-            self._test_budget(n, self._address(target))
-        self.line(f"store i64 {n}, ptr %n")
+        if target not in self._counted:
+            n = self.op("sub", self._budget, self._done)
+            if target <= self._block_now.start:
+                self._test_budget(n, self._address(target))
+            self.line(f"store i64 {n}, ptr %n")
         self.end(f"br label %{self._label(target)}")
 
     def _op_branch(self, node: Value) -> None:
@@ -471,23 +435,51 @@ class _RegionFunction(NativeFunction):
         t = self.ref(target)
         if target.width != 64:
             t = self.new(f"zext i32 {t} to i64")
-        known = block.known
-        if known:
+        if block.known:
             n = self.op("sub", self._budget, self._done)
-            self._test_budget(n, t)
+            if min(block.known) <= block.start:
+                self._test_budget(n, t)
             self.line(f"store i64 {n}, ptr %n")
-            out = self.label()
-            rel = self.masked(self.op("sub", t, "%E"))
-            mask = (1 << self.xlen) - 1
-            cases = " ".join(
-                f"i64 {pc - self.base & mask}, label %{self._label(pc)}" for pc in known
-            )
-            self.end(f"switch i64 {rel}, label %{out} [{cases}]")
-            self._join(out)
+            self._switch(t, block.known)
         if not block.returns:
             hash_ = self.op("and", self.op("lshr", t, 1), TARGETS - 1)
             self.line(f"store i64 {t}, ptr {self.field('%A', MACHINE['targets'], hash_)}")
         self._jump_out(t, self._left())
+
+    def _switch(self, target: str, known: Sequence[int]) -> None:
+        """Go on at *target* (64 bits) when it is one of *known*."""
+        out = self.label()
+        # Flat: what fits an immediate on x86-64 when RAM is at 2^31.
+        origin = self.base & -(1 << 31) if self.flat and self.xlen == 64 else self.base
+        if self.xlen == 32:
+            target = self.new(f"trunc i64 {target} to i32")
+            if self.flat:
+                origin = 0
+            else:
+                target = self.new(f"sub i32 {target}, {self.new('trunc i64 %E to i32')}")
+        else:
+            target = self.op("sub", target, origin if self.flat else "%E")
+        kind, mask = f"i{self.xlen}", (1 << self.xlen) - 1
+        cases = " ".join(f"{kind} {pc - origin & mask}, label %{self._label(pc)}" for pc in known)
+        self.end(f"switch {kind} {target}, label %{out} [{cases}]")
+        self._join(out)
+
+
+def _counted_on(region: Region) -> dict[int, tuple[int, int]]:
+    """See `_RegionFunction._counted`."""
+    entered: dict[int, Block | None] = dict.fromkeys(region.entries)
+    for block in region.blocks.values():
+        for target in block.targets if block.kind != "stop" else ():
+            only = target not in entered and target > block.start
+            entered[target] = block if only else None
+        entered.update(dict.fromkeys(block.known))
+    found: dict[int, tuple[int, int]] = {}
+    for start in sorted(region.blocks):
+        before = entered.get(start)
+        if before is not None:
+            root, since = found.get(before.start, (before.start, 0))
+            found[start] = root, since + before.size
+    return found
 
 
 class _EntryFunction(NativeFunction):
@@ -506,7 +498,9 @@ class _EntryFunction(NativeFunction):
             on = self.unless(other)
             self._to_interpreter(pc)
             self._join(on)
-        base = self.masked(self.op("sub", pc, at - region.entry))
+        base = str(region.entry)
+        if translated:
+            base = self.masked(self.op("sub", pc, at - region.entry))
         on = self.unless(self.new(f"icmp ult i64 %N, {region.longest}"))
         # Only when a region jumped here it is this one that the budget ran out in.
         left = self.field("%A", MACHINE["region_left"])
