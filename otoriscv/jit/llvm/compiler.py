@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Final
@@ -18,7 +17,7 @@ from otoriscv.core.agent import translate
 from otoriscv.core.architecture import TABLE
 from otoriscv.core.decode import Decoder, Insn, Isa, numbers
 from otoriscv.core.isa.sem import MemoryPolicy
-from otoriscv.core.layout import PAGE_SHIFT
+from otoriscv.core.layout import LINE_CODE, LINE_SHIFT, PAGE_SHIFT
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.flat import FlatPolicy, Window
@@ -68,6 +67,7 @@ class Request:
     history: tuple[int, ...] = ()  # where regions jumped to lately
     limit: int = LIMIT
     place: int = 0  # arena offset of the instruction at pc
+    lines: bytes = b""  # the line map of the code: what was decoded by now; empty: not known
 
     def key(self, points: object) -> str:
         """What a cached result is looked up by: the next `KEY_BYTES` and the circumstances.
@@ -77,6 +77,11 @@ class Request:
         at = self.pc - self.start
         near = self.code[at : at + KEY_BYTES]
         return region_key(near, self.pc, self.isa, points, self.window, self.watching, self.limit)
+
+    def saw(self, pc: int) -> bool:
+        """Whether something in the line of *pc* was executed, as far as is known."""
+        line = pc - self.start >> LINE_SHIFT
+        return not self.lines or (0 <= line < len(self.lines) and self.lines[line] & LINE_CODE != 0)
 
     @property
     def mark(self) -> int:
@@ -105,13 +110,20 @@ class CompiledRegion:
     #: Where jumps had gone when it was made; None: it has none whose targets only that tells.
     history: tuple[int, ...] | None
     covered: tuple[int, ...]  # every pc in it
+    unseen: tuple[int, ...]  # where it would go on, had that ever been executed
     seconds: float
     code: bytes
 
-    def grows(self, history: Iterable[int]) -> bool:
-        """Whether there is more to compile, now that jumps went where *history* says."""
-        new = self.history is not None and not set(history) <= set(self.history)
-        return self.growable or new
+    @property
+    def may_grow(self) -> bool:
+        """Whether there may be more to compile by and by."""
+        return self.growable or self.history is not None or bool(self.unseen)
+
+    def grows(self, request: Request) -> bool:
+        """Whether there is more to compile, now that jumps went where *request* says, and that
+        code was executed."""
+        new = self.history is not None and not set(request.history) <= set(self.history)
+        return self.growable or new or any(request.saw(pc) for pc in self.unseen)
 
     @property
     def relevant(self) -> frozenset[int]:
@@ -130,7 +142,8 @@ class CompiledRegion:
         fields = json.loads(data[8 : 8 + size])
         for name in ("entries", "spans", "points"):
             fields[name] = tuple(tuple(x) for x in fields[name])
-        fields["covered"] = tuple(fields["covered"])
+        for name in ("covered", "unseen"):
+            fields[name] = tuple(fields[name])
         if fields["history"] is not None:
             fields["history"] = tuple(fields["history"])
         return cls(**fields, code=data[8 + size :])
@@ -175,7 +188,7 @@ def find(request: Request, store: DiskCache) -> CompiledRegion | None:
             continue
         region = CompiledRegion.unpack(data)
         made_for = dict(region.points)
-        if request.limit > LIMIT and region.grows(request.history):
+        if request.limit > LIMIT and region.grows(request):
             continue
         if hash_spans(region.spans, _reader(request)) == region.digest and all(
             points.get(pc) == made_for.get(pc) for pc in region.relevant
@@ -196,6 +209,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     code, first = request.code, request.start
     breakpoints = frozenset(request.breakpoints)
     reached: set[int] = set()
+    unseen: set[int] = set()
     pages: set[int] = set()
 
     def decode(pc: int) -> Insn | None:
@@ -204,6 +218,9 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
             return None
         if pc in breakpoints:
             reached.add(pc)
+            return None
+        if pc != request.pc and not request.saw(pc):
+            unseen.add(pc)
             return None
         if request.window is None:
             pages.add(pc >> PAGE_SHIFT)
@@ -262,6 +279,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         not region.whole and request.limit < LIMIT_HOT,
         request.history if region.indirect else None,
         covered,
+        tuple(sorted(unseen)),
         time.thread_time() - began,
         blob.code,
     )

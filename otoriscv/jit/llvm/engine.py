@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from otoriscv.core.layout import (
     HART,
     LINE_SHIFT,
+    LINES,
     MACHINE,
     PAGE,
     SAMPLE_JUMP,
@@ -267,7 +268,7 @@ class LlvmEngine(InterpEngine):
         request = None if place is None else self._make_request(hart, pc, place, SAMPLE_JUMP)
         if request is None:
             raise JitError(f"no code to compile at {pc:#x}")
-        region = compile_request(replace(request, limit=limit))
+        region = compile_request(replace(request, limit=limit, lines=b""))
         self._install(request, region)
         return region
 
@@ -445,7 +446,7 @@ class LlvmEngine(InterpEngine):
         place, translated = mark & ~1, bool(mark & 1)
         if kind == SAMPLE_REGION:
             region = self._regions.entered_at(place, translated=translated)
-            if region is None or (not region.growable and region.history is None):
+            if region is None or not region.may_grow:
                 return None
             return PROMOTE * self._threshold << 3 * self._grown[mark]
         covering = self._regions.covering(place, translated=translated)
@@ -468,7 +469,7 @@ class LlvmEngine(InterpEngine):
         if request is not None and grow:
             self._grown[mark] += 1
             region = self._regions.entered_at(mark & ~1, translated=bool(mark & 1))
-            if region is None or not region.grows(request.history):
+            if region is None or not region.grows(request):
                 request = None
         if request is None:
             del self._heat[near]
@@ -549,6 +550,7 @@ class LlvmEngine(InterpEngine):
             start = max(here.base, (pc & -PAGE) - REACH * PAGE)
             end = min(here.end, (pc & -PAGE) + REACH * PAGE)
         delta = place - pc
+        first, last = (LINES + (at + delta >> LINE_SHIFT) for at in (start, end))
         stops, programs = self._points_in(start, end, translated=window is None)
         return Request(
             pc=pc,
@@ -562,6 +564,7 @@ class LlvmEngine(InterpEngine):
             history=self._history(start, end),
             limit=LIMIT_HOT if kind == SAMPLE_REGION else LIMIT,
             place=place,
+            lines=bytes(self._p.arena.view8[first:last]),
         )
 
     def _window(self) -> tuple[int, int, int] | None:
