@@ -135,7 +135,7 @@ def _coremark(folder: Path, directory: Path) -> Program:
 def _embench(folder: Path, source: Path) -> Program:
     support = folder / "support"
     return Program(
-        source.name,
+        f"embench-{source.name}",
         (*sorted(source.glob("*.c")), support / "beebsc.c", support / "main.c"),
         ("-Dmain=embench_main", "-DWARMUP_HEAT=1", f"-I{support}"),
         400,

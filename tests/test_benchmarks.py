@@ -13,7 +13,9 @@ from benchmarks import boot, suite, system
 from benchmarks.debug import table as debug_table
 from benchmarks.debug_rows import CONDITION, RATES, SLOWDOWNS, START, Measured
 from benchmarks.plot import svg
+from benchmarks.programs import find_programs
 from benchmarks.run import Row, geometric_mean, run_engine, run_qemu, table
+from otoriscv import Machine
 from otoriscv.cli.main import main
 from otoriscv.tools import find_cc, find_picolibc, find_qemu
 
@@ -44,6 +46,42 @@ def test_a_short_run_of_every_kernel_prints_qemus_checksum(
     run = run_engine("auto", kernel, 60)
     assert run.checksum == wanted
     assert int(run.stats["instructions"]) > 1000
+
+
+@needs_cc
+@needs_qemu
+@pytest.mark.qemu
+@pytest.mark.parametrize("variant", ["rv32imac-paged", "rv64imac-paged"])
+def test_a_kernel_with_paging_on_runs_in_s_mode_as_under_qemu(images: Path, variant: str) -> None:
+    kernel = suite.build("strings", variant, images, scale=0.001)
+    assert run_engine("auto", kernel, 60).checksum == run_qemu(kernel, 60).checksum
+    machine = Machine(kernel.image)
+    machine.run("run")
+    assert machine.regs["satp"] >> (31 if kernel.xlen == 32 else 63)
+    machine.close()
+
+
+@needs_cc
+def test_steady_speed_is_what_twice_the_work_adds(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--kernels", "fib", "--variants", "rv32imac", "--rounds", "1", "--steady"]
+    words += ["--engines", "interp", "--scale", "0.02", "--no-qemu", "--native"]
+    words += ["--build", str(tmp_path / "b"), "--output", str(tmp_path / "o")]
+    assert main(words) == 0
+    assert "**of native**" in capfd.readouterr().out
+    rows = json.loads((tmp_path / "o" / "results.json").read_text())["rows"]
+    assert 25_000_000 < rows[0]["instructions"] < 32_000_000  # of 100 rounds, not of 200
+    assert rows[0]["seconds"][0] > 0.001
+
+
+def test_the_programs_of_embench_are_found(tmp_path: Path) -> None:
+    for file in ("support/beebsc.c", "support/main.c", "src/ud/libud.c", "src/crc32/crc_32.c"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    programs = find_programs(tmp_path, tmp_path / "b")
+    assert [p.name for p in programs] == ["embench-crc32", "embench-ud"]
+    assert all(len(p.sources) == 3 for p in programs)
 
 
 def test_the_table_has_medians_and_the_geometric_mean() -> None:

@@ -21,7 +21,8 @@ _EXAMPLES = """\
 examples:
   otoriscv bench --kernels fib,sieve --rounds 5
   otoriscv bench --engines llvm,interp --variants rv64gc --native
-  otoriscv bench ~/src/coremark ~/src/dhrystone --native
+  otoriscv bench ~/src/coremark ~/src/dhrystone ~/src/embench-iot --native
+  otoriscv bench --steady --rounds 5 --native --variants rv64imac,rv64imac-paged
   otoriscv bench boot --rounds 5                 # after make linux64
   otoriscv bench system --engines llvm           # its system calls, page faults, pipes, fork, exec
   otoriscv bench boot --kernel build-linux/vmlinuz32 --initrd build-linux/initrd32.gz

@@ -1,0 +1,171 @@
+"""Accesses of a block that are tested together: what is outside, misaligned or code still acts at
+its own instruction, under every engine alike."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+import pytest
+
+from otoriscv.board.machine import Machine
+from otoriscv.core.encode import assemble
+from otoriscv.core.layout import MACHINE
+from otoriscv.core.uop import Builder, uses_op
+from otoriscv.jit.engines import probe
+from otoriscv.jit.llvm.engine import LlvmEngine
+from otoriscv.jit.llvm.flat import BlockPolicy, FlatPolicy, Window, _Group
+
+pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
+
+RAM, SIZE = 0x8000_0000, 0x10_0000
+BOTH = pytest.mark.parametrize("xlen", [32, 64])
+
+#: s0 walks through a table of s1 addresses at s2, each used eight times; a trap counts in s3, adds
+#: where it was to s4 and goes on behind its instruction.
+GUEST = """
+    la   t0, trap
+    csrw mtvec, t0
+next:
+    lw   a0, 0(s2)
+    li   s5, 8
+again:
+    sw   s5, 8(a0)
+    lw   a1, -4(a0)
+    lbu  a2, 3(a0)
+    sb   a2, 13(a0)
+    lh   a3, 6(a0)
+    sh   s5, 70(a0)
+    add  s6, s6, a1
+    add  s6, s6, a2
+    lw   a4, 4(a0)
+    sw   a4, 0(a0)
+    sub  s6, s6, a3
+    add  s6, s6, a4
+    addi s5, s5, -1
+    bnez s5, again
+    addi s2, s2, 4
+    addi s1, s1, -1
+    bnez s1, next
+done:
+    j    done
+trap:
+    csrr t1, mepc
+    addi s3, s3, 1
+    slli s4, s4, 1
+    add  s4, s4, t1
+    addi t1, t1, 4
+    csrw mepc, t1
+    mret
+"""
+DATA = RAM + 0x4000
+EDGES = [
+    *(RAM + SIZE + n for n in (-96, -76, -72, -71, -70, -68, -16, -8, -4, 0, 4)),
+    *(RAM + n for n in (-8, -4, 0, 4)),
+    *(DATA + 0x400 + n for n in range(72)),
+    *(0x7FFF_FFC0, 0x0, 0x7C, 0xFFFF_FFF8),
+]
+
+
+def outcome(engine: str, xlen: int) -> tuple[object, ...]:
+    """Registers, counters and memory at the end."""
+    machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, SIZE)], engine=engine)
+    program = assemble(GUEST, xlen, RAM)
+    code_next_to_data = RAM + len(program.code) + 24  # its stores write into the loop's own lines
+    table = [*EDGES, code_next_to_data, *EDGES]
+    machine.memory.write(RAM, program.code)
+    fill = random.Random(5).randbytes(0x1000)
+    machine.memory.write(DATA, fill)
+    machine.memory.write(RAM + SIZE - 0x100, fill[:0x100])
+    at = RAM + 0x8000
+    machine.memory.write(at, b"".join(x.to_bytes(4, "little") for x in table))
+    hart = machine.harts[0]
+    hart.pc = RAM
+    hart.x[9], hart.x[18] = len(table), at
+    machine.breakpoints.add(program.symbols["done"])
+    stop = machine.run(steps=10_000_000)
+    assert hart.pc == program.symbols["done"], stop
+    digest = hashlib.sha256(machine.memory.read(RAM, SIZE)).hexdigest()
+    result = list(hart.x)[:32], machine.retired, machine.steps, digest
+    if engine == "llvm":
+        assert isinstance(machine.engine, LlvmEngine)
+        assert machine.engine.statistics["regions"] > 0
+        assert machine.m[MACHINE["region_steps"]] > 1000
+    machine.close()
+    return result
+
+
+@BOTH
+def test_edges_misalignment_and_code_act_at_their_instruction(
+    xlen: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OTORISCV_JIT_THRESHOLD", "1")
+    monkeypatch.setenv("OTORISCV_JIT_WORKERS", "0")
+    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(tmp_path / "cache"))
+    wanted = outcome("python", xlen)
+    assert outcome("interp", xlen) == wanted
+    assert outcome("llvm", xlen) == wanted
+    assert outcome("llvm", xlen) == wanted  # with the regions of the first run
+
+
+def test_a_blocks_accesses_off_one_address_are_tested_once() -> None:
+    m = Builder(64)
+    policy = BlockPolicy(FlatPolicy(Window(RAM, SIZE, 0x1000_0000), watching=False), m.body)
+    base = m.emit("get_x", 64, 2)
+    for n in range(8):
+        policy.store(m, base + 8 * n, policy.load(m, base + 64 + 8 * n, 64, "r"))
+    body, _ = policy.finish(m.body, [len(m.body)])
+    assert sum(node.op == "bail_if" for node in body) == 2  # the bounds, and the lines
+    assert not uses_op(body[: body.index(next(x for x in body if x.op == "bail_if"))], "aload")
+
+
+def test_the_lines_of_stores_are_all_looked_at() -> None:
+    rng = random.Random(1)
+    for _ in range(300):
+        group = _Group(Builder(64).const(0, 64), 8, 0)
+        for _ in range(rng.randrange(1, 12)):
+            size = rng.choice((1, 2, 4, 8))
+            group.stores.append((rng.randrange(-256, 256) // size * size, size))
+        looked = group.lines()
+        for first in range(0, 64, 8):
+            wanted = {(first + d) >> 6 for d, _ in group.stores}
+            assert wanted == {(first + d) >> 6 for d in looked}
+
+
+@BOTH
+def test_code_that_was_never_executed_is_left_out_until_it_is(
+    xlen: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OTORISCV_JIT_THRESHOLD", "1")
+    monkeypatch.setenv("OTORISCV_JIT_WORKERS", "0")
+    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(tmp_path / "cache"))
+    source = """
+    loop:
+        addi a0, a0, 1
+        bnez a1, far
+    back:
+        j    loop
+    far:
+        j    elsewhere
+        .zero 1004
+    elsewhere:
+        j    back
+    """
+    machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, SIZE)], engine="llvm")
+    program = assemble(source, xlen, RAM)
+    machine.memory.write(RAM, program.code)
+    hart = machine.harts[0]
+    hart.pc = RAM
+    machine.run(steps=100_000)
+    engine = machine.engine
+    assert isinstance(engine, LlvmEngine)
+    place = program.symbols["elsewhere"]
+    assert engine.regions() and engine.compiled_at(place, place, translated=False) == 0
+    assert any(place in region.unseen for region in engine.regions())
+    hart.x[11] = 1
+    before, steps = hart.x[10], machine.steps
+    machine.run(steps=2_000_000)
+    assert engine.compiled_at(place, place, translated=False) > 0
+    assert abs((hart.x[10] - before) * 5 - (machine.steps - steps)) < 10
+    machine.close()
