@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 from otoriscv.core import mode
 from otoriscv.core.isa.handlers import RESUME, RESUME_INTERP
@@ -309,7 +310,8 @@ class _RegionFunction(NativeFunction):
         times slower to compile. A bail only says where it was, so that it needs no block."""
         self._join("bail")
         where = self.new("load i64, ptr %xat")
-        pc = self.masked(self.op("add", "%E", self.op("ashr", where, _AT)))
+        base = str(self.base) if self.flat else "%E"
+        pc = self.masked(self.op("add", base, self.op("ashr", where, _AT)))
         done = self.op("and", where, (1 << _AT) - 1)
         self._to("out", pc, self.op("add", self.new("load i64, ptr %n"), done), "0")
         self._join("out")
