@@ -64,13 +64,18 @@ static __attribute__((noinline)) void op{n}(struct row *row)
                  : "memory", "t0", "t1", "ft0", "ft1", "ft2", "ft3", "ft4", "ft5");
 }}""")
         rows.append(f'    {{"{label}", op{n}, {int(".s" in text.split()[0])}}},')
-    return _HEAD.replace("WORD", word) + "".join(functions) + f"""
+    return (
+        _HEAD.replace("WORD", word)
+        + "".join(functions)
+        + f"""
 
 static const struct {{ const char *name; void (*run)(struct row *); int narrow; }} ops[] = {{
 {chr(10).join(rows)}
 }};
 #define ROUNDS {rounds}
-""" + _MAIN
+"""
+        + _MAIN
+    )
 
 
 _HEAD = """
