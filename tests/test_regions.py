@@ -41,9 +41,15 @@ class Code:
         return self.decoder.decode(word, pc)
 
     def region(
-        self, entry: str = "start", *, limit: int = 512, history: Sequence[int] = ()
+        self,
+        entry: str = "start",
+        *,
+        limit: int = 512,
+        history: Sequence[int] = (),
+        elsewhere: Sequence[str] = (),
     ) -> Region:
-        return discover(self[entry], self.xlen, self.decode, limit, history)
+        others = frozenset(self[label] for label in elsewhere)
+        return discover(self[entry], self.xlen, self.decode, limit, history, elsewhere=others)
 
 
 @BOTH
@@ -115,6 +121,30 @@ def test_a_diamond() -> None:
     # every instruction is in one block only
     pcs = [pc for b in region.blocks.values() for pc, _ in b.insns]
     assert len(pcs) == len(set(pcs)) == region.instructions
+
+
+def test_what_other_regions_are_entered_at_is_theirs() -> None:
+    code = Code("""
+    start: addi a0, a0, 1
+           jal  leaf
+           jal  loops
+           beqz a0, start
+    other: addi a1, a1, 1
+           ebreak
+    leaf:  addi a2, a2, 1
+           ret
+    loops: addi a3, a3, 1
+    inner: addi a4, a4, -1
+           bnez a4, inner
+           ret
+    """)
+    apart = ("start", "other", "leaf", "inner")
+    region = code.region(elsewhere=apart)
+    assert code["leaf"] in region.blocks  # as a whole
+    assert code["loops"] not in region.blocks and code["other"] not in region.blocks
+    assert not region.whole and code.region().whole  # so it may grow
+    beginning = code.region("inner", elsewhere=apart)
+    assert code["inner"] in beginning.blocks
 
 
 def test_nested_loops_have_two_heads() -> None:

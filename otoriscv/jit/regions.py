@@ -150,14 +150,16 @@ def discover(
     limit: int = LIMIT,
     history: Sequence[int] = (),
     splits: frozenset[int] = frozenset(),
+    elsewhere: frozenset[int] = frozenset(),
 ) -> Region:
     """The region entered at *entry*; its blocks are empty when nothing can be compiled there.
 
     *history*: where indirect jumps went; those that the region reaches may go there again. At
-    *splits* blocks begin.
+    *splits* blocks begin. *elsewhere*: what other regions are entered at is left to them, but for
+    functions as a whole.
     """
     mask = (1 << xlen) - 1
-    leaders, code, whole = _scan(entry, xlen, mask, decode, limit, history)
+    leaders, code, whole = _scan(entry, xlen, mask, decode, limit, history, elsewhere)
     for pc in splits & code.keys():
         leaders.setdefault(pc)
     blocks: dict[int, Block] = {}
@@ -259,9 +261,10 @@ def _scan(
     decode: Callable[[int], Insn | None],
     limit: int,
     history: Sequence[int],
+    elsewhere: frozenset[int],
 ) -> tuple[dict[int, None], dict[int, tuple[Insn, str]], bool]:
     """Leaders in the order found, every instruction reached with how it ends, and whether nothing
-    was left out for the limit.
+    was left out for the limit or for other regions.
 
     A function is scanned before those that it calls; a callee that does not fit as a whole is
     left out, so that it is entered at its beginning when it is hot itself.
@@ -277,7 +280,7 @@ def _scan(
             pc = queue.popleft()
             last: list[tuple[int, Insn]] = []
             while pc not in code:
-                if len(code) >= limit:
+                if len(code) >= limit or (pc in elsewhere and pc != first):
                     fits = False
                     break
                 insn = decode(pc)

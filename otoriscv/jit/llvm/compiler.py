@@ -39,6 +39,10 @@ STOP: Final = "stop"
 MAX_PAGES: Final = 4
 
 
+#: A region of fewer instructions, without a loop, is not worth entering when another follows.
+FEW: Final = 8
+
+
 #: Code bytes at its pc that are in a region's key.
 KEY_BYTES: Final = 64
 
@@ -68,6 +72,7 @@ class Request:
     limit: int = LIMIT
     place: int = 0  # arena offset of the instruction at pc
     lines: bytes = b""  # the line map of the code: what was decoded by now; empty: not known
+    elsewhere: tuple[int, ...] = ()  # where other regions are entered, whose code stays theirs
 
     def key(self, points: object) -> str:
         """What a cached result is looked up by: the next `KEY_BYTES` and the circumstances.
@@ -235,10 +240,18 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     xlen = decoder.isa.xlen
     conditions = dict(request.conditions)
     region = discover(
-        request.pc, xlen, decode, request.limit, request.history, frozenset(conditions)
+        request.pc,
+        xlen,
+        decode,
+        request.limit,
+        request.history,
+        frozenset(conditions),
+        frozenset(request.elsewhere),
     )
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
+    if request.elsewhere and region.instructions < FEW and not (region.whole or region.heads):
+        raise JitError(f"what follows {request.pc:#x} is in other regions")
     policy: MemoryPolicy = BankedPolicy()
     unwatched: MemoryPolicy = policy
     if request.window is not None:

@@ -190,6 +190,7 @@ class LlvmEngine(InterpEngine):
 
     def _dropped(self, count: int, cause: str) -> None:
         if count:
+            self._refused.clear()  # what was in them, or behind, may be worth it by itself
             self.statistics["dropped"] += count
             self.invalidations[cause] += count
 
@@ -450,9 +451,10 @@ class LlvmEngine(InterpEngine):
                 return None
             return PROMOTE * self._threshold << 3 * self._grown[mark]
         covering = self._regions.covering(place, translated=translated)
+        if covering and self._regions.entered_at(place, translated=translated) is not None:
+            return None
         if kind == SAMPLE_JUMP:
-            entered = self._regions.entered_at(place, translated=translated) is not None
-            return None if entered or covering >= COPIES_LEFT else self._threshold
+            return None if covering >= COPIES_LEFT else self._threshold
         return None if covering >= COPIES else self._threshold * (16 if covering else 1)
 
     def _request(self, hart: Hart, pc: int, mark: int, kind: int) -> None:
@@ -552,6 +554,9 @@ class LlvmEngine(InterpEngine):
         delta = place - pc
         first, last = (LINES + (at + delta >> LINE_SHIFT) for at in (start, end))
         stops, programs = self._points_in(start, end, translated=window is None)
+        others: list[int] = []
+        if kind != SAMPLE_REGION:
+            others = self._regions.entered_in(start + delta, end + delta, translated=window is None)
         return Request(
             pc=pc,
             isa=self._isa,
@@ -565,6 +570,7 @@ class LlvmEngine(InterpEngine):
             limit=LIMIT_HOT if kind == SAMPLE_REGION else LIMIT,
             place=place,
             lines=bytes(self._p.arena.view8[first:last]),
+            elsewhere=tuple(each - delta for each in others),
         )
 
     def _window(self) -> tuple[int, int, int] | None:

@@ -113,6 +113,16 @@ class InstalledRegions:
         region = self._region_of_slot(number - FIRST_REGION)
         return None if region is None or region.translated < translated else region
 
+    def entered_in(self, start: int, end: int, *, translated: bool) -> list[int]:
+        """The places in [start, end) at which regions are entered that can run there."""
+        return [
+            pc + row.placed.delta
+            for row in self._rows.values()
+            if row.placed.region.translated >= translated
+            for pc, _, _ in row.placed.region.entries
+            if start <= pc + row.placed.delta < end
+        ]
+
     def install(self, placed: Placed) -> bool:
         """Enter the region from now on. False: its code is not what it was made from any more, or
         there is no room: what is compiled stays, this stays interpreted."""
