@@ -220,6 +220,9 @@ def test_printf(machine: Machine) -> None:
     programs.put(hart.pc, (), [code + END])
     assert not programs.stops(hart)
     assert said == [b"-1 7 2147483648 ff 0x10 A|   42|42   |00042|words|   words|-2 100% 0x9\n"]
+    programs.put(hart.pc, (), [printf(rb"\"\t\\n\'\e%d\n\q", 5) + END])  # as gdb sends them
+    assert not programs.stops(hart)
+    assert said.pop() == b"\"\t\\n'\x1b5\n\\q"
     programs.put(hart.pc, [const(0) + END], [printf(b"never") + END])
     assert not programs.stops(hart) and len(said) == 1
     programs.put(hart.pc, [const(0) + END, const(1) + END], ())

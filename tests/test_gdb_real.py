@@ -503,8 +503,8 @@ def test_dprintf_is_printed_by_the_machine(box: Box) -> None:
     start = len(gdb.log)
     assert gdb.go().function == "finish"
     said = gdb.text(start)
-    assert "n=3 sum=45" in said, said
-    assert "n=19 sum=" in said
+    assert "n=3 sum=45\n" in said, said
+    assert "\nn=19 sum=" in said
     assert said.count("bottom") == 1
     gdb.cli("set dprintf-style gdb")
 

@@ -9,6 +9,7 @@ division by zero and loops, which are bounded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -19,6 +20,12 @@ MAX_CODE: Final = 0x1_0000
 MAX_STACK: Final = 100
 MAX_LOOPS: Final = 1000
 """An expression that jumps backwards this often is given up."""
+
+_ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
+_ESCAPES: Final = {
+    bytes((letter,)): bytes((meaning,))
+    for letter, meaning in zip(b"\\\"'abefnrtv", b"\\\"'\a\b\x1b\f\n\r\t\v", strict=True)
+}
 
 
 class AgentError(ValueError):
@@ -152,6 +159,8 @@ def _decode_one(data: bytes, at: int, depth: int) -> tuple[Insn, int, int]:
         text = data[end + 2 : end + 2 + size]
         if len(text) != size or not text.endswith(b"\0"):
             raise AgentError(f"printf at offset {at}: the format is cut off")
+        # gdb sends the format as it was typed
+        text = _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[0]), text)
         end += 2 + size
         pops = operand + 2  # function and channel lie above the arguments
     elif op.name == "pick":
