@@ -47,6 +47,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCALES = {"python": 0.02}
 QEMU = "qemu"
 WARM = 8  # runs at most until a cache is as warm as it gets
+LONG = 16.0  # times the work, for that
 LEAST = 1e-3  # seconds: no run is taken to be shorter than this
 
 
@@ -200,7 +201,8 @@ def measure(
         checked = _Checked(variant, work, runners[0], args)
         mine = [Row(work.name, variant, runner) for runner in runners]
         for row in mine if args.steady else ():
-            checked.warm(row.runner)
+            if row.runner in ENGINES:
+                checked.warm(row.runner)
         for _ in range(args.rounds):
             for row in mine:
                 run = checked.run(row.runner, 2 if args.steady else 1)
@@ -242,11 +244,12 @@ class _Checked:
         return run
 
     def warm(self, runner: str) -> None:
-        """Fill the caches, until nothing is compiled any more."""
-        for more in (1, 2):
+        """Fill the caches, until nothing is compiled any more: first in runs that are long enough
+        for regions to grow, whose code the others then find."""
+        for scale in (x * SCALES.get(runner, 1.0) for x in (LONG, 1, 2)):
             for _ in range(WARM):
-                report = self.run(runner, more).stats.get("jit")
-                if not isinstance(report, dict) or not report.get("compiled"):
+                run = run_one(runner, self._made(runner, scale), self._args.timeout)
+                if not run.stats or not run.stats["jit"].get("compiled"):
                     break
 
     def _made(self, runner: str, scale: float) -> Kernel:
