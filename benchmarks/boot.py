@@ -14,7 +14,6 @@ import os
 import platform
 import re
 import selectors
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks.caches import COLD, ROOT, WARM, Caches
 from benchmarks.plot import draw
 from otoriscv.board.loaders import ImageError, load_image
 from otoriscv.tools import find_qemu
@@ -42,10 +42,7 @@ __all__ = [
     "time_boot",
 ]
 
-ROOT = Path(__file__).resolve().parent.parent
 QEMU: Final = "qemu"
-COLD: Final = "llvm cold"
-WARM: Final = "llvm warm"
 #: What is waited for: a title, and the option that holds its expression.
 STAGES: Final = (("user space", "user_space"), ("prompt", "prompt"))
 
@@ -126,9 +123,7 @@ class Runners:
             raise BootError(f"{error}: make linux64 or linux32 fetches one") from None
         self._args = args
         self._folder = folder
-        self._interpreter = folder / "interpreter"
-        self._warm = folder / "warm"
-        self._colds = 0
+        self._caches: Caches | None = None
         names: list[str] = []
         for engine in args.engines:
             names += [COLD, WARM] if engine == "llvm" else [engine]
@@ -141,28 +136,13 @@ class Runners:
 
     def prepare(self, boot: Callable[[str], object]) -> None:
         """Fill the caches: the interpreter in all of them, regions in the warm one."""
-        code = (
-            "from otoriscv.jit.cache import DiskCache; from pathlib import Path; import sys;"
-            "from otoriscv.jit.interp.library import library;"
-            "library(int(sys.argv[2]), DiskCache(Path(sys.argv[1])))"
-        )
-        self._interpreter.mkdir(mode=0o700)
-        command = [sys.executable, "-c", code, str(self._interpreter), str(self.xlen)]
-        subprocess.run(command, cwd=ROOT, check=True)
-        shutil.copytree(self._interpreter, self._warm)
+        self._caches = Caches(self._folder, self.xlen)
         if WARM in self.names:
             boot(WARM)
 
     def cache(self, name: str) -> Path | None:
         """The cache folder for the next run."""
-        if name == QEMU:
-            return None
-        if name == WARM:
-            return self._warm
-        if name != COLD:
-            return self._interpreter
-        self._colds += 1
-        return Path(shutil.copytree(self._interpreter, self._folder / f"cold{self._colds}"))
+        return None if name == QEMU or self._caches is None else self._caches.of(name)
 
     def command(self, name: str) -> list[str]:
         """What to run."""

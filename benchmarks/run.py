@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import boot, debug, system
+from benchmarks import boot, debug, system, whole
 from benchmarks.plot import draw
 from benchmarks.programs import NATIVE, Program, build_native_kernel, find_programs
 from benchmarks.suite import (
@@ -354,6 +354,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help="sources of CoreMark, Dhrystone, Embench, to be built and run instead of kernels; "
+        "`whole`: the kernels from a process's start to its end, with cold and warm caches; "
         "`boot`: how long Linux takes to user space and to a prompt, `system`: how long for system "
         "calls, page faults, pipes, fork and exec, instead",
     )
@@ -368,6 +369,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="hot code alone: the CPU time that twice the work adds",
     )
+    add("--work", type=float, default=4.0, metavar="SEC", help="of QEMU's time, for `whole`")
     add("--native", action="store_true", help="also build for this host with gcc -O2, and run it")
     add("--no-qemu", action="store_true", help="leave QEMU out; ratios are to the first engine")
     add("--debugging", action="store_true", help="measure what debugging costs, instead")
@@ -390,9 +392,14 @@ def check(args: argparse.Namespace) -> None:
         for name in getattr(args, f"{what}s") or ():
             if name not in known:
                 raise ValueError(f"no {what} {name}; there are {', '.join(known)}")
-    if args.rounds < 1 or not args.scale > 0 or not args.engines or not args.variants:
-        raise ValueError("--rounds and --scale must be positive, the lists not empty")
-    if args.programs and args.kernels:
+    if (
+        args.rounds < 1
+        or not min(args.scale, args.work) > 0
+        or not args.engines
+        or not args.variants
+    ):
+        raise ValueError("--rounds, --scale and --work must be positive, the lists not empty")
+    if args.programs not in ([], [Path("whole")]) and args.kernels:
         raise ValueError("give folders with programs, or --kernels")
 
 
@@ -405,6 +412,8 @@ def run(args: argparse.Namespace) -> int:
             return debug.run(args)
         if args.programs == [Path("boot")]:
             return boot.run(args)
+        if args.programs == [Path("whole")]:
+            return whole.run(args)
         if args.programs == [Path("system")]:
             return system.run(args)
         qemu = not args.no_qemu and all(find_qemu(VARIANTS[v][0]).usable for v in args.variants)

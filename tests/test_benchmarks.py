@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import boot, suite, system
+from benchmarks import boot, suite, system, whole
 from benchmarks.debug import table as debug_table
 from benchmarks.debug_rows import CONDITION, RATES, SLOWDOWNS, START, Measured
 from benchmarks.plot import svg
@@ -121,6 +121,34 @@ def test_the_table_of_boots_has_times_and_their_ratios_to_qemu() -> None:
     assert "| qemu | 4.00 s | 1.00 (1.00-1.00) | 4.50 s |" in text
     assert "| llvm warm | 2.00 s | 0.50 (0.25-0.75) | 6.00 s |" in text
     assert rows[1].ratios == pytest.approx([2, 4, 4 / 3])
+
+
+@needs_cc
+@needs_qemu
+@pytest.mark.qemu
+def test_whole_runs_with_cold_and_warm_caches(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "whole", "--kernels", "fib", "--variants", "rv32imac", "--rounds", "1"]
+    words += ["--engines", "llvm", "--scale", "0.01", "--work", "0.01"]
+    words += ["--build", str(tmp_path / "b"), "--output", str(tmp_path / "o")]
+    assert main(words) == 0
+    assert "| llvm warm |" in capfd.readouterr().out
+    rows = json.loads((tmp_path / "o" / "whole.json").read_text())["rows"]
+    assert [row["runner"] for row in rows] == [whole.QEMU, boot.COLD, boot.WARM]
+    assert all(len(row["ratios"]) == 1 and row["seconds"][0] > 0 for row in rows)
+
+
+def test_the_table_of_whole_runs() -> None:
+    rows = [
+        whole.Whole("fib", "rv64imac", whole.QEMU, [4.0, 4.0], [4.0] * 2),
+        whole.Whole("sieve", "rv64imac", whole.QEMU, [4.0, 2.0], [4.0] * 2),
+        whole.Whole("fib", "rv64imac", boot.WARM, [1.0, 1.0], [2.0] * 2),
+        whole.Whole("sieve", "rv64imac", boot.WARM, [4.0, 2.0], [2.0] * 2),
+    ]
+    text = whole.table(whole.compare(rows))
+    assert "| fib | 4.00 s | 1.00 s | 4.00 (4.00-4.00) |" in text
+    assert "**2.00**" in text
 
 
 def test_boots_of_no_image_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

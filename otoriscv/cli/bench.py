@@ -23,6 +23,7 @@ examples:
   otoriscv bench --engines llvm,interp --variants rv64gc --native
   otoriscv bench ~/src/coremark ~/src/dhrystone ~/src/embench-iot --native
   otoriscv bench --steady --rounds 5 --native --variants rv64imac,rv64imac-paged
+  otoriscv bench whole --kernels fib,branches    # from start to end, cold and warm
   otoriscv bench boot --rounds 5                 # after make linux64
   otoriscv bench system --engines llvm           # its system calls, page faults, pipes, fork, exec
   otoriscv bench boot --kernel build-linux/vmlinuz32 --initrd build-linux/initrd32.gz
