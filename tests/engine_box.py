@@ -75,6 +75,7 @@ class _Mtime:
     def write(self, ticks: int) -> None:
         m = self._box.m
         m[MACHINE["time_delta"]] = (ticks - self._box.steps - m[MACHINE["skip"]]) & NEVER
+        m[MACHINE["retime"]] = 1
 
 
 class EngineBox:
@@ -112,7 +113,7 @@ class EngineBox:
         self.m[MACHINE["nharts"]] = 1
         self.m[MACHINE["time_num"]] = self.m[MACHINE["time_den"]] = 1
         if clint:
-            self.bus.map(CLINT, 0x1_0000, Clint([self.q], _Mtime(self), lambda hart: None))
+            self.bus.map(CLINT, 0x1_0000, Clint([self.q], _Mtime(self), self._deadline_moved))
             self.m[MACHINE["clint_base"]] = CLINT if clint == "native" else 0
         self.breakpoints = Breakpoints(self.m, self._breakpoint_changed)
         self.watchpoints = Watchpoints(self.m, self._watchpoints_changed)
@@ -126,6 +127,9 @@ class EngineBox:
         self.engine = engine
         self.hart.routines = self.stepper.routine
         self.memory.on_code_write.append(self._memory_changed)
+
+    def _deadline_moved(self, hart: int) -> None:
+        self.m[MACHINE["retime"]] = 1
 
     def _create(self, engine: str) -> Engine:
         if engine != HOT:

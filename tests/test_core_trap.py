@@ -176,8 +176,30 @@ def test_poll_order(box: Box) -> None:
 
 def test_poll_lowers_the_timer(box: Box) -> None:
     box.set(mip=1 << 7, mtimecmp=1 << 40)
+    box.set_m(retime=1)
     box.call("poll")
     assert box.get("mip") == 0
+
+
+def test_poll_leaves_a_budget_that_holds(box: Box) -> None:
+    """Until a deadline has moved, and not when time is the host's."""
+    box.set(budget=5)
+    box.set_m(steps_end=500)
+    assert box.call("poll") == 0 and box.get("budget") == 5
+    box.set_m(retime=1)
+    assert box.call("poll") == 0 and box.get("budget") == 505  # up to the slice's end, 1000
+    assert box.get_m("retime") == 0
+    box.set(budget=5)
+    box.set_m(steps_end=500, clock_host=1)
+    assert box.call("poll") == 0 and box.get("budget") == 505
+
+
+def test_poll_takes_what_was_enabled_with_budget_left(box: Box) -> None:
+    box.set(mip=1 << 3, mie=1 << 3, budget=5)
+    assert box.call("poll") == 0 and box.get("pc") == RAM
+    box.set(mstatus=MSTATUS.MIE)
+    assert box.call("poll") == 0
+    assert (box.get("pc"), box.get("mepc"), box.get("budget")) == (HANDLER, RAM, 5)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +219,7 @@ def test_deadline(
     box: Box, num: int, den: int, skip: int, delta: int, deadline: int, due: int
 ) -> None:
     box.set_m(time_num=num, time_den=den, skip=skip, time_delta=delta & (1 << 64) - 1)
-    box.set_m(slice_end=5000)
+    box.set_m(slice_end=5000, retime=1)
     box.set(mtimecmp=deadline, budget=900)  # 100 steps done
     assert box.call("poll") == 0
     assert box.get_m("steps_end") == due

@@ -222,6 +222,7 @@ class Machine:
             m = self.m
             end = max(instant - m[MACHINE["skip"]], 0)
             m[MACHINE["slice_end"]] = min(m[MACHINE["slice_end"]], end)
+            m[MACHINE["retime"]] = 1
 
     # -- devices
 

@@ -196,12 +196,15 @@ class VirtMachine(Machine):
         self.m[MACHINE["uart_fast"]] = 1
         self._place(at.FINISHER, Finisher())
         self._place(at.RTC, GoldfishRtc(self.wall_ns, self.schedule, line(at.RTC.irq)))
-        clint = Clint([hart.q for hart in self.harts], Mtime(self.clock), lambda hart: None)
+        clint = Clint([hart.q for hart in self.harts], Mtime(self.clock), self._deadline_moved)
         self._place(at.CLINT, clint, "clint_base")
         self._place(at.PLIC, plic)
         if self._place(at.UART, uart, "uart_base"):
             self.hub.uart = uart
         self._add_virtio(line)
+
+    def _deadline_moved(self, hart: int) -> None:
+        self.m[MACHINE["retime"]] = 1
 
     def _add_virtio(self, line: Callable[[int], Callable[[bool], None]]) -> None:
         self.virtio = parts = VirtioParts.make(

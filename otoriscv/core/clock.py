@@ -24,6 +24,7 @@ _DEN: Final = MACHINE["time_den"]
 _DELTA: Final = MACHINE["time_delta"]
 _HOST: Final = MACHINE["clock_host"]
 _SKIP: Final = MACHINE["skip"]
+_RETIME: Final = MACHINE["retime"]
 
 
 class Clock(Protocol):
@@ -97,6 +98,7 @@ class _Base:
 
     def set_ticks(self, ticks: int) -> None:
         self._m[_DELTA] = (ticks - self._raw()) & _M64
+        self._m[_RETIME] = 1
 
     def _since(self, ticks: int) -> int:
         """*ticks* of mtime as the clock's own count."""
@@ -132,6 +134,7 @@ class VirtualClock(_Base):
     def skip_to(self, instant: int) -> None:
         """Nothing happens before *instant*: go there."""
         self._m[_SKIP] += max(0, instant - self.now())
+        self._m[_RETIME] = 1
 
     def _raw(self) -> int:
         return self.now() * int(self._m[_NUM]) // int(self._m[_DEN])

@@ -187,6 +187,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "steps_end",
     "slice_end",
     "skip",
+    "retime",  # a deadline has moved: the budget must be made anew
     "time_num",
     "time_den",
     "time_delta",

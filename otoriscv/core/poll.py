@@ -86,24 +86,33 @@ def poll(b: Builder) -> None:
     """Look for everything that is not the guest's next instruction; refill the budget.
 
     ``pc`` is where the hart goes on, before and after. The result is an exit code, or 0.
+
+    While there is budget left no deadline has come, nor has any moved if ``retime`` is clear: only
+    what the last instruction may have enabled is looked at, as operating systems enable and
+    disable interrupts all the time. Real time comes by itself.
     """
-    b.call("update_timer")
+    timely = b.get("budget").ne(0) & b.get_m("retime").eq(0) & b.get_m("clock_host").eq(0)
     now = steps_now(b)
-    with b.if_(now.geu(b.get_m("slice_end"))):
-        b.set_m("region_left", 0)  # the next sample may be another hart's
-        b.ret(Exit.SLICE)
+    with b.if_(~timely):
+        b.call("update_timer")
+        with b.if_(now.geu(b.get_m("slice_end"))):
+            b.set_m("region_left", 0)  # the next sample may be another hart's
+            b.ret(Exit.SLICE)
     with b.if_(b.get_m("stop").ne(0)):
         b.ret(Exit.STOP)
     with b.if_(b.get("waiting").ne(0)):
         with b.if_((b.get("mip") & b.get("mie")).eq(0)):
             b.ret(Exit.WFI)
         b.set("waiting", 0)
-    cause = b.call("pick_interrupt")
-    with b.if_(cause.ne(0)):
-        b.set("pc", b.call("trap_enter", b.get("pc"), cause, 0))
-        with b.if_(b.get_m("trap_exits").ne(0)):
-            b.ret(Exit.TRAP)
-    _refill(b, now)
+    with b.if_((b.get("mip") & b.get("mie")).ne(0)):
+        cause = b.call("pick_interrupt")
+        with b.if_(cause.ne(0)):
+            b.set("pc", b.call("trap_enter", b.get("pc"), cause, 0))
+            with b.if_(b.get_m("trap_exits").ne(0)):
+                b.ret(Exit.TRAP)
+    with b.if_(~timely):
+        b.set_m("retime", 0)
+        _refill(b, now)
     b.ret(0)
 
 

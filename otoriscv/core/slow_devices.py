@@ -114,6 +114,7 @@ def clint_store(b: Builder, register: Value, value: Value, size: Value) -> None:
     merged = (old & ~(b.const(_LOW, 64) << shift)) | ((value & _LOW) << shift)
     deadline = size.eq(8).select(value, merged)
     b.astore(_slot_of(hart, "mtimecmp"), deadline)
+    b.set_m("retime", 1)
     due = b.call("time_ticks").geu(deadline)
     mip = b.aload(_slot_of(hart, "mip"), 64)
     b.astore(_slot_of(hart, "mip"), (mip & ~0x80) | due.select(0x80, 0, 64))

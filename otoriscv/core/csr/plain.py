@@ -59,11 +59,16 @@ def _write_senvcfg(b: Builder, number: Value, value: Value) -> None:
     b.set("senvcfg", _legal_envcfg(b, b.get("senvcfg"), value & _envcfg_bits(b)))
 
 
+def _deadline_moved(b: Builder) -> None:
+    b.call("update_timer")
+    b.set_m("retime", 1)
+
+
 def _set_menvcfg(b: Builder, value: Value) -> None:
     """All 64 bits; STCE gives and takes stimecmp's interrupt."""
     bits = _envcfg_bits(b) | on(b, "Svadu").select(ADUE, 0, 64) | on(b, "Sstc").select(STCE, 0, 64)
     b.set("menvcfg", _legal_envcfg(b, b.get("menvcfg"), value & bits))
-    b.call("update_timer")
+    _deadline_moved(b)
 
 
 def _read_menvcfg(b: Builder, number: Value) -> Value:
@@ -91,7 +96,7 @@ def _timer_granted(b: Builder, number: Value) -> Value:
 
 def _set_stimecmp(b: Builder, value: Value) -> None:
     b.set("stimecmp", value)
-    b.call("update_timer")
+    _deadline_moved(b)
 
 
 def _write_stimecmp(b: Builder, number: Value, value: Value) -> None:

@@ -19,6 +19,7 @@ STIP: Final = 1 << 5
 _EXCEPTIONS: Final = 0xB3FF
 
 _SUPERVISOR: Final = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.SUM | MSTATUS.MXR
+_INTERRUPTS: Final = MSTATUS.SIE | MSTATUS.MIE | MSTATUS.SPIE | MSTATUS.MPIE
 _XL64: Final = 2  # UXL and SXL: 64 bits
 
 
@@ -39,7 +40,8 @@ def _store(b: Builder, status: Value) -> None:
     b.set("mstatus", status)
     with b.if_((changed & MSTATUS.MXR).ne(0)):  # the TLB's banks do not tell it
         b.call("tlb_flush")
-    mode.refresh(b)
+    with b.if_((changed & ~_INTERRUPTS).ne(0)):  # the mode does not depend on these
+        mode.refresh(b)
 
 
 def _read_mstatus(b: Builder, number: Value) -> Value:

@@ -302,6 +302,7 @@ class PythonEngine:
         steps_end, slice_end, stop = MACHINE["steps_end"], MACHINE["slice_end"], MACHINE["stop"]
         saved = m[slice_end], m[stop]
         m[slice_end] = max(saved[0], m[steps_end] - h[_BUDGET] + 1)
+        m[MACHINE["retime"]] = 1
         m[stop] = 0
         self._choose(h)
         try:
