@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from typing import Literal
 
 import pytest
 
@@ -310,11 +311,15 @@ def test_host_clock_sleeps_in_wfi(engine: str) -> None:
     guest.close()
 
 
-def test_input_wakes_a_waiting_guest(engine: str) -> None:
+@pytest.mark.parametrize("clock", ["virtual", "host"])
+def test_input_wakes_a_waiting_guest(engine: str, clock: Literal["virtual", "host"]) -> None:
+    """At once: in real time the next timer event is an hour away."""
     from otoriscv.board.console import BufferConsole
 
+    hour = "li t0, 0x2004000\n li t1, 0x7fffffff\n sw t1, 0(t0)\n li t1, 8\n sw t1, 4(t0)"
     source = f"""
 _start:
+    {hour if clock == "host" else ""}
     li s0, 0x10000000
     li t0, 0xc000028      # priority of source 10
     li t1, 1
@@ -324,7 +329,7 @@ _start:
     sw t1, 0(t0)
     li t1, 1
     sb t1, 1(s0)          # receive interrupts
-    li t0, 1 << 11
+    li t0, (1 << 11) + (1 << 7)
     csrw mie, t0
 1:  wfi
     lbu t0, 5(s0)
@@ -333,7 +338,7 @@ _start:
     lbu a0, 0(s0)
     j finish
 {FINISH}"""
-    guest = machine(source, engine)
+    guest = machine(source, engine, clock=clock)
     console = BufferConsole()
     guest.connect(console)
     threading.Timer(0.1, lambda: console.feed(b"*")).start()
