@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otoriscv.core import mode
 from otoriscv.core.csr.table import Access, constant, csr, fixed, slot, zero
+from otoriscv.core.fcsr import FFLAGS, read_fcsr, write_fcsr
 from otoriscv.core.mmu import ADUE, SV39, SV48
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.poll import STCE
@@ -112,34 +113,8 @@ def _fs_on(b: Builder, number: Value) -> Value:
     return (b.get("mstatus") & MSTATUS.FS).ne(0)
 
 
-def _dirty(b: Builder) -> None:
-    status = b.get("mstatus") | MSTATUS.FS
-    b.set("mstatus", status)
-    mode.refresh(b)
-
-
-def _write_fflags(b: Builder, number: Value, value: Value) -> None:
-    b.set("fflags", value & 0x1F)
-    _dirty(b)
-
-
-def _write_frm(b: Builder, number: Value, value: Value) -> None:
-    b.set("frm", value & 7)
-    _dirty(b)
-
-
-def _write_fcsr(b: Builder, number: Value, value: Value) -> None:
-    b.set("frm", (value >> 5) & 7)
-    _write_fflags(b, number, value)
-
-
-def _read_fcsr(b: Builder, number: Value) -> Value:
-    return (b.get("frm") << 5) | b.get("fflags")
-
-
-csr(0x001, "fflags", Access(lambda b, n: b.get("fflags"), _write_fflags, _fs_on), "F")
-csr(0x002, "frm", Access(lambda b, n: b.get("frm"), _write_frm, _fs_on), "F")
-csr(0x003, "fcsr", Access(_read_fcsr, _write_fcsr, _fs_on), "F")
+for _number, _name in enumerate(("fflags", "frm", "fcsr"), FFLAGS):
+    csr(_number, _name, Access(read_fcsr, write_fcsr, _fs_on), "F")
 
 csr(0x105, "stvec", slot("stvec", legal=_tvec), "S")
 csr(0x106, "scounteren", slot("scounteren", 0xFFFF_FFFF), "S")

@@ -12,6 +12,7 @@ from functools import cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from otoriscv.core.fcsr import FCSR, FFLAGS
 from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.isa.strings import extension_bit
 from otoriscv.core.isa.table import TABLE, IsaTable, Row
@@ -57,6 +58,11 @@ def _nowrite(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
     return get("zimm", "rs1").eq(0)
 
 
+def _fcsr(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
+    """The CSR is one of the floating-point unit, which exists."""
+    return (get("csr") - FFLAGS).ltu(FCSR) & isa.bit(extension_bit("F"))
+
+
 def _every(b: Builder, get: Operands, pc_low: Value, isa: Value) -> Value:
     """rs1 is x0: a fence for all addresses."""
     return get("rs1").eq(0)
@@ -79,6 +85,7 @@ VARIANTS: Final[dict[str, Predicate]] = {
     "noc": _noc,
     "noread": _noread,
     "nowrite": _nowrite,
+    "fcsr": _fcsr,
     "dyn": _dyn,
     "every": _every,
     "everyone": _everyone,

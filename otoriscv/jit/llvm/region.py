@@ -193,12 +193,18 @@ class _RegionFunction(NativeFunction):
             super()._op_set(node)
             return
         # It changes seldom: then it is the interpreter's.
-        assert id(node.args[1]) in self._fixed
+        value = node.args[1]
         lines, self.lines = self.lines, []
         was = self.get(str(node.args[0]))
-        change = self.new(f"icmp ne {self.typed(node.args[1])}, {was}")
-        made, self.lines = self.lines, lines
-        self._bail_unless_passed(self._once(made, change))
+        was, self.lines = self._once(self.lines, was), lines
+        text = f"icmp ne {self.typed(value)}, {was}"
+        if id(value) not in self._fixed:
+            self._bail(self.new(text))
+            return
+        lines, self.lines = self.lines, []
+        change = self.new(text)
+        change, self.lines = self._once(self.lines, change), lines
+        self._bail_unless_passed(change)
 
     def _op_pc(self, node: Value) -> str:
         return "%E" if self.xlen == 64 else self.new("trunc i64 %E to i32")
