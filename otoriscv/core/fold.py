@@ -194,6 +194,10 @@ def _fold_binary(
             return b.const(0, width)
         if op in ("eq", "ltu", "lts"):
             return b.const(int(op == "eq"), 1)
+    if op in ("eq", "ltu", "lts") and a.op in ("sext", "zext"):
+        narrow = _narrowed(b, op, a, c, k)
+        if narrow is not None:
+            return b.emit(op, width, *narrow)
     if op == "xor":  # v ^ (v ^ w) = w
         for one, other in ((a, c), (c, a)):
             if other.op == "xor" and one is other.args[0]:
@@ -218,3 +222,20 @@ def _fold_binary(
         ):
             return b.emit(op, width, inner, b.const(evaluate(op, width, k1.const, k), width))
     return None
+
+
+def _narrowed(b: Builder, op: str, a: Value, c: Value, k: int | None) -> tuple[Value, Value] | None:
+    """What a comparison of values that were extended alike is one of, if any; *k* is *c* as a
+    constant. Extending by the sign keeps both orders, with zeros only the unsigned one."""
+    x = a.args[0]
+    assert not isinstance(x, (int, str))
+    if x.width == 1 or (a.op == "zext" and op == "lts"):
+        return None
+    if k is not None:
+        low = k & ((1 << x.width) - 1)
+        same = evaluate(a.op, a.width, low, arg_width=x.width) == k
+        return (x, b.const(low, x.width)) if same else None
+    y = c.args[0] if c.op == a.op else None
+    if y is None or isinstance(y, (int, str)) or y.width != x.width:
+        return None
+    return x, y
