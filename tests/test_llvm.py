@@ -14,7 +14,7 @@ from otoriscv.board.machine import Machine
 from otoriscv.board.stops import StopReason
 from otoriscv.core.decode import Decoder, Insn, Isa
 from otoriscv.core.encode import assemble
-from otoriscv.core.layout import MACHINE, SAMPLE_PC
+from otoriscv.core.layout import MACHINE, REGION_FILTER, SAMPLE_PC
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.engine import LlvmEngine
@@ -401,3 +401,44 @@ def test_an_instruction_behind_the_region_is_replaced(xlen: int) -> None:
     assert head in region.blocks and not region.blocks[head].insns
     assert head not in region.entries
     assert all(any(s <= pc < e for s, e in region.spans()) for pc in region.entries)
+
+
+#: A loop and what it calls, between them a word that each round changes: all in one line.
+AROUND = """
+loop:
+    lw   t0, 0(a2)
+    addi t0, t0, 1
+    sw   t0, 0(a2)
+    jal  ra, called
+    bne  a0, x0, loop
+done:
+    j    done
+word:
+    .word 0
+called:
+    addi a0, a0, -1
+    jalr x0, 0(ra)
+"""
+
+
+@BOTH
+def test_data_between_the_parts_of_a_region_leaves_it_alone(xlen: int) -> None:
+    machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, 1 << 20)], engine="llvm")
+    program = assemble(AROUND, xlen, RAM)
+    machine.memory.write(RAM, program.code)
+    hart, word = machine.harts[0], program.symbols["word"]
+    hart.pc, hart.x[10], hart.x[12] = RAM, 50_000, word
+    machine.breakpoints.add(program.symbols["done"])
+    assert machine.run().reason is StopReason.BREAKPOINT
+    assert int.from_bytes(machine.memory.read(word, 4), "little") == 50_000
+    engine = machine.engine
+    assert isinstance(engine, LlvmEngine)
+    around = [r for r in engine.regions() if min(r.covered) < word < max(r.covered)]
+    assert around and not engine.statistics["dropped"]
+    # a write to what is behind the word does drop it, and nothing stays in the filter
+    first = MACHINE["region_filter"]
+    assert any(machine.m[first : first + REGION_FILTER])
+    machine.memory.write(program.symbols["called"], machine.memory.read(word + 4, 4))
+    assert engine.statistics["dropped"] >= len(around)
+    machine.close()
+    assert not any(machine.m[first : first + REGION_FILTER])

@@ -50,6 +50,7 @@ UART_RING: Final = 0x1_0000  # bytes of the console output ring
 
 REGION_WORDS: Final = 4
 MAX_REGIONS: Final = 2048
+REGION_FILTER: Final = 1024  # slots of the filter of halfwords in regions
 MAX_REGION_ENTRIES: Final = 8192
 SAMPLES: Final = 1024  # of the pc
 SAMPLE_WORDS: Final = 3  # pc; arena offset of it, with bit 0 set for translated code; a kind:
@@ -230,6 +231,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "host_clock_fn",
     *(f"{name}_fn" for name in LIBRARY_ROUTINES),  # host addresses
     ("ranges", MAX_RANGES * RANGE_WORDS),
+    ("region_filter", REGION_FILTER),  # a bit for each halfword of a region, by bits 16:1
 )
 MACHINE["watchpoints"] = 0x1000
 MACHINE["breakpoints"] = 0x8000

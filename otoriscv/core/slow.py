@@ -22,6 +22,7 @@ from otoriscv.core.layout import (
     PAGE_ENTRIES,
     PAGE_SHIFT,
     RANGE_WORDS,
+    REGION_FILTER,
     REGION_WORDS,
     TLB_ENTRIES,
     TLB_R,
@@ -317,7 +318,12 @@ def code_written(b: Builder, offset: Value, size: Value) -> None:
     b.set_m("code_writes", b.get_m("code_writes") + 1)
     b.set_m("invalidations", b.get_m("invalidations") + 1)
     line = (offset >> LINE_SHIFT) + LINES
-    with b.if_((b.aload(line, 8) & LINE_REGION).ne(0)):
+    last = offset + (size - 1)
+    written = (b.const(2, 64) << ((last >> 1) - (offset >> 1))) - 1
+    with (
+        b.if_((b.aload(line, 8) & LINE_REGION).ne(0)),
+        b.if_((_in_regions(b, offset) & written).ne(0)),
+    ):
         b.call("drop_regions", offset, size)
     pool = b.get_m("pool")
     with b.if_(pool.ne(0)):
@@ -340,6 +346,12 @@ def code_written(b: Builder, offset: Value, size: Value) -> None:
         b.astore(line, b.aload(line, 8) & ~(LINE_CODE | LINE_REGION))
 
 
+def _in_regions(b: Builder, offset: Value) -> Value:
+    """A bit for each halfword from arena *offset* to the end of its line: 0 if no region has it."""
+    half = offset >> 1
+    return b.get_m("region_filter", (half >> 6) & (REGION_FILTER - 1)) >> (half & 63)
+
+
 @routine(1)
 def has_code(b: Builder, offset: Value) -> None:
     """1 unless nothing is left that a native engine made from the line at arena *offset*: a page
@@ -347,6 +359,7 @@ def has_code(b: Builder, offset: Value) -> None:
     start = (offset >> LINE_SHIFT) << LINE_SHIFT
     with (
         b.if_((b.aload((offset >> LINE_SHIFT) + LINES, 8) & LINE_REGION).ne(0)),
+        b.if_((_in_regions(b, start) & 0xFFFF_FFFF).ne(0)),
         b.repeat(b.get_m("nregions")) as n,
     ):
         row = n * REGION_WORDS

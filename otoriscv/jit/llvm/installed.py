@@ -20,6 +20,7 @@ from otoriscv.core.layout import (
     LINES,
     MACHINE,
     MAX_REGIONS,
+    REGION_FILTER,
     REGION_WORDS,
     entry_offset,
 )
@@ -30,11 +31,14 @@ from otoriscv.jit.llvm.compiler import CompiledRegion, hash_spans
 
 __all__ = ["InstalledRegions", "Placed"]
 
+#: Halfwords that the filter tells apart.
+_BITS: Final = 64 * REGION_FILTER
 #: Regions kept that do not fit the breakpoints or watchpoints in force.
 SHELF: Final = 256
 
 _REGIONS: Final = MACHINE["regions"]
 _ENTRIES: Final = MACHINE["region_entries"]
+_FILTER: Final = MACHINE["region_filter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class InstalledRegions:
         self._pool = arena.pool
         self._m = m
         m[MACHINE["nregions"]] = 0
+        for n in range(REGION_FILTER):
+            m[_FILTER + n] = 0
         self._slots = slots
         self._code = code
         self._decode = decode
@@ -89,6 +95,7 @@ class InstalledRegions:
         self._shelf: list[Placed] = []
         self._direct: Counter[int] = Counter()  # how many regions cover a place
         self._translated: Counter[int] = Counter()
+        self._filtered: Counter[int] = Counter()  # how many regions set a bit of the filter
 
     def all(self) -> list[CompiledRegion]:
         """Those that are entered now."""
@@ -155,6 +162,7 @@ class InstalledRegions:
         for start, end in spans:
             for line in range(start >> LINE_SHIFT, (end - 1 >> LINE_SHIFT) + 1):
                 self._view[LINES + line] |= LINE_REGION | LINE_CODE
+            self._filter(start, end)
         self._rows[row] = _Row(placed, code, first, tuple(entries))
         (self._translated if region.translated else self._direct).update(placed.places())
         return True
@@ -203,6 +211,24 @@ class InstalledRegions:
             self._drop(n)
         self._shelf.clear()
 
+    def _filter(self, start: int, end: int) -> None:
+        """Arena bytes [start, end) are code of one more region."""
+        halves = range(start >> 1, end + 1 >> 1)
+        self._filtered.update([half % _BITS for half in halves])
+        for first in range(halves.start & -64, halves.stop, 64):
+            low, high = max(first, halves.start), min(first + 64, halves.stop)
+            bits = (1 << high - first) - (1 << low - first)
+            self._m[_FILTER + first // 64 % REGION_FILTER] |= bits
+
+    def _unfilter(self, start: int, end: int) -> None:
+        """Arena bytes [start, end) are code of one region less."""
+        for half in range(start >> 1, end + 1 >> 1):
+            at = half % _BITS
+            self._filtered[at] -= 1
+            if not self._filtered[at]:
+                del self._filtered[at]
+                self._m[_FILTER + at // 64] &= ~(1 << at % 64)
+
     def _read(self, start: int, length: int) -> bytes:
         return bytes(self._view[start : start + length])
 
@@ -239,6 +265,8 @@ class InstalledRegions:
         self._slots.free(row.first, len(row.entries))
         region = row.placed.region
         covered = self._translated if region.translated else self._direct
+        for start, end in row.placed.spans():
+            self._unfilter(start, end)
         for place in row.placed.places():
             covered[place] -= 1
             if not covered[place]:
