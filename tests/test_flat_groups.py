@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native e
 RAM, SIZE = 0x8000_0000, 0x10_0000
 BOTH = pytest.mark.parametrize("xlen", [32, 64])
 
-#: s0 walks through a table of s1 addresses at s2, each used eight times; a trap counts in s3, adds
+#: Walks through a table of s1 addresses at s2, each used eight times; a trap counts in s3, adds
 #: where it was to s4 and goes on behind its instruction.
 GUEST = """
     la   t0, trap
@@ -72,8 +72,8 @@ def outcome(engine: str, xlen: int) -> tuple[object, ...]:
     """Registers, counters and memory at the end."""
     machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, SIZE)], engine=engine)
     program = assemble(GUEST, xlen, RAM)
-    code_next_to_data = RAM + len(program.code) + 24  # its stores write into the loop's own lines
-    table = [*EDGES, code_next_to_data, *EDGES]
+    behind_the_code = RAM + len(program.code) + 24  # in a line that may have code
+    table = [*EDGES, behind_the_code, *EDGES]
     machine.memory.write(RAM, program.code)
     fill = random.Random(5).randbytes(0x1000)
     machine.memory.write(DATA, fill)
