@@ -16,6 +16,7 @@ from otoriscv.core.uop import Builder, uses_op
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.engine import LlvmEngine
 from otoriscv.jit.llvm.flat import BlockPolicy, FlatPolicy, Window, _Group
+from otoriscv.jit.settings import JitSettings
 
 pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
 
@@ -169,3 +170,57 @@ def test_code_that_was_never_executed_is_left_out_until_it_is(
     assert engine.compiled_at(place, place, translated=False) > 0
     assert abs((hart.x[10] - before) * 5 - (machine.steps - steps)) < 10
     machine.close()
+
+
+#: Stores two words off one address: into data, and every 4096 rounds into the loop itself, where
+#: addi a0, a0, 1 and addi a0, a0, 2 take turns.
+PATCHING = """
+    la   s1, slot
+    la   s2, data
+    li   s3, 0x00150513
+    li   s4, 0x00250513
+    li   s6, 4095
+loop:
+    addi s0, s0, 1
+    mv   t0, s2
+    and  t2, s0, s6
+    bnez t2, plain
+    mv   t0, s1
+    xor  s5, s3, s4
+    xor  s3, s3, s5
+    xor  s4, s4, s5
+plain:
+    lw   t3, 8(t0)
+    sw   s3, 0(t0)
+    sw   t3, 8(t0)
+    fence.i
+slot:
+    addi a0, a0, 1
+    addi a1, a1, 1
+    addi a2, a2, 1
+    j    loop
+    .align 6
+data:
+    .zero 16
+"""
+
+
+@BOTH
+def test_a_loop_that_patches_itself_off_a_shared_address(xlen: int) -> None:
+    jit = JitSettings(threshold=1, workers=0, cache=False)
+    machines = [
+        Machine(f"rv{xlen}ima_zicsr_zifencei", ram=[(RAM, SIZE)], engine=engine, jit=jit)
+        for engine in ("interp", "llvm")
+    ]
+    for machine in machines:
+        machine.memory.write(RAM, assemble(PATCHING, xlen, RAM).code)
+        machine.harts[0].pc = RAM
+    for _ in range(10):
+        for machine in machines:
+            machine.run(steps=123_457)
+        assert list(machines[0].harts[0].x) == list(machines[1].harts[0].x)
+    rounds = machines[0].harts[0].x
+    assert rounds[10] > rounds[11]  # a0 was sometimes advanced by two
+    assert machines[1].m[MACHINE["region_steps"]] > 10_000
+    for machine in machines:
+        machine.close()
