@@ -61,6 +61,7 @@ _ALSO: Final = (
     "gdb.base/bp-permanent.exp+memory-breakpoints",
     "gdb.base/break.exp",
     "gdb.base/completion.exp",
+    "gdb.base/continue-after-aborted-step-over.exp+memory-breakpoints",
     "gdb.base/dprintf.exp",
     "gdb.base/find.exp",
     "gdb.base/step-over-no-symbols.exp",
