@@ -112,7 +112,7 @@ def table(results: Results) -> str:
         lines += ["", *(f"{stub}: {n} files on {what}" for what, n in made_by.most_common())]
         late = [f"  {t}: {o.late}" for t, o in results[stub].items() if o.late]
         if late:
-            lines += [f"{stub}: {len(late)} file(s) were stopped; what was left of them is missing:"]
+            lines += [f"{stub}: {len(late)} files stopped; what was left of them is missing:"]
             lines += late
     return "\n".join(lines)
 
