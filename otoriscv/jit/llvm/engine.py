@@ -269,7 +269,7 @@ class LlvmEngine(InterpEngine):
         request = None if place is None else self._make_request(hart, pc, place, SAMPLE_JUMP)
         if request is None:
             raise JitError(f"no code to compile at {pc:#x}")
-        region = compile_request(replace(request, limit=limit, lines=b""))
+        region = compile_request(replace(request, limit=limit, lines=b"", elsewhere=()))
         self._install(request, region)
         return region
 
