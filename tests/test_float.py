@@ -20,10 +20,10 @@ from otoriscv.core.memory import Arena
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.softfloat import DZ, F32, F64, NV, NX, OF, UF, Format
 from otoriscv.jit.python.routines import compile_routines
-from tests.engine_box import EVERY, RAM, STEP, EngineBox, Exit
+from tests.engine_box import EVERY, RAM, STEP, EngineBox
+from tests.float_table import BOX, SIZE, Operation, Row, execute, place
 
 NEVER = (1 << 64) - 1
-BOX = 0xFFFF_FFFF << 32
 ROUNDINGS = range(5)
 
 
@@ -297,19 +297,6 @@ def test_host_operations_are_exact_for_normal_results(f: Format) -> None:
 # -- instructions
 
 
-@dataclass(frozen=True)
-class Operation:
-    """An instruction over a table of operands: ``want(args, rm)`` is (rd, flags)."""
-
-    name: str
-    sources: str  # a letter per operand: f or x
-    result: str
-    f: Format
-    to: Format
-    want: Callable[[Sequence[int], int], tuple[int, int]]
-    rounds: bool = True
-
-
 def unboxed(f: Format, bits: int) -> Number:
     if f.width == 32 and bits >> 32 != 0xFFFF_FFFF:
         return number(f, f.nan)
@@ -329,14 +316,13 @@ def operations(f: Format, xlen: int) -> Iterator[Operation]:
     def flipped(n: Number) -> Number:
         return number(f, n.bits ^ f.sign)
 
-    yield Operation(f"fadd.{letter}", "ff", "f", f, f, lambda a, r: on(add, a, r))
+    yield Operation(f"fadd.{letter}", "ff", "f", lambda a, r: on(add, a, r))
     yield Operation(
-        f"fsub.{letter}", "ff", "f", f, f,
-        lambda a, r: add(f, get(a)[0], flipped(get(a)[1]), r),
-    )  # fmt: skip
-    yield Operation(f"fmul.{letter}", "ff", "f", f, f, lambda a, r: on(mul, a, r))
-    yield Operation(f"fdiv.{letter}", "ff", "f", f, f, lambda a, r: on(div, a, r))
-    yield Operation(f"fsqrt.{letter}", "f", "f", f, f, lambda a, r: on(sqrt, a, r))
+        f"fsub.{letter}", "ff", "f", lambda a, r: add(f, get(a)[0], flipped(get(a)[1]), r)
+    )
+    yield Operation(f"fmul.{letter}", "ff", "f", lambda a, r: on(mul, a, r))
+    yield Operation(f"fdiv.{letter}", "ff", "f", lambda a, r: on(div, a, r))
+    yield Operation(f"fsqrt.{letter}", "f", "f", lambda a, r: on(sqrt, a, r))
     for name, product, addend in (
         ("fmadd", 0, 0), ("fmsub", 0, 1), ("fnmsub", 1, 0), ("fnmadd", 1, 1),
     ):  # fmt: skip
@@ -345,19 +331,19 @@ def operations(f: Format, xlen: int) -> Iterator[Operation]:
             x, y, z = get(a)
             return fma(f, flipped(x) if p else x, y, flipped(z) if q else z, r)
 
-        yield Operation(f"{name}.{letter}", "fff", "f", f, f, fused)
+        yield Operation(f"{name}.{letter}", "fff", "f", fused)
     for kind, name in enumerate(("feq", "flt", "fle")):
 
         def comparing(a: Sequence[int], r: int, k: int = kind) -> tuple[int, int]:
             return on(compare, a, k)
 
-        yield Operation(f"{name}.{letter}", "ff", "x", f, f, comparing, rounds=False)
+        yield Operation(f"{name}.{letter}", "ff", "x", comparing, rounds=False)
     for kind, name in enumerate(("fmin", "fmax")):
 
         def choosing(a: Sequence[int], r: int, k: int = kind) -> tuple[int, int]:
             return on(minmax, a, k)
 
-        yield Operation(f"{name}.{letter}", "ff", "f", f, f, choosing, rounds=False)
+        yield Operation(f"{name}.{letter}", "ff", "f", choosing, rounds=False)
     for kind, name in enumerate(("w", "wu", "l", "lu")[: xlen // 16]):
 
         def integer(a: Sequence[int], r: int, k: int = kind) -> tuple[int, int]:
@@ -372,49 +358,13 @@ def operations(f: Format, xlen: int) -> Iterator[Operation]:
             return pack(f, Fraction(value if k & 1 or not value >> bits - 1
                                     else value - (1 << bits)), r)  # fmt: skip
 
-        yield Operation(f"fcvt.{name}.{letter}", "f", "x", f, f, integer)
-        yield Operation(f"fcvt.{letter}.{name}", "x", "f", f, f, from_int)
+        yield Operation(f"fcvt.{name}.{letter}", "f", "x", integer)
+        yield Operation(f"fcvt.{letter}.{name}", "x", "f", from_int)
     target = "s" if letter == "d" else "d"
     yield Operation(
-        f"fcvt.{target}.{letter}", "f", "f", f, other,
+        f"fcvt.{target}.{letter}", "f", "f",
         lambda a, r: convert(f, other, get(a)[0], r),
     )  # fmt: skip
-
-
-DATA = RAM + 0x8_0000
-SOURCES = (("fs1", "rs1"), ("fs2", "rs2"), ("fs3", "rs3"))
-
-
-def word(op: Operation, rm: int) -> int:
-    """The instruction: f1 to f3 or x1 to f0 or x5."""
-    fields = {SOURCES[n]["fx".index(k)]: n + 1 for n, k in enumerate(op.sources)}
-    fields |= {"fd": 0} if op.result == "f" else {"rd": 5}
-    if op.rounds:
-        fields["rm"] = rm
-    return encode(op.name, 64, **fields)
-
-
-def loop(op: Operation, rm: int, xlen: int) -> str:
-    """Operands, fflags and frm from a table; result and flags back into it."""
-    size = 48
-    move = "fsd ft0, 32(s0)" if op.result == "f" else f"s{'d' if xlen == 64 else 'w'} t0, 32(s0)"
-    return f"""
-        la s0, {DATA:#x}
-        la s1, {DATA:#x} + %d
-    1:  fld ft1, 0(s0)
-        fld ft2, 8(s0)
-        fld ft3, 16(s0)
-        l{"d" if xlen == 64 else "w"} ra, 0(s0)
-        lw t1, 24(s0)
-        fscsr t1
-        .word {word(op, rm):#x}
-        frflags t2
-        {move}
-        sw t2, 40(s0)
-        addi s0, s0, {size}
-        bne s0, s1, 1b
-    2:  j 2b
-    """
 
 
 @pytest.mark.parametrize("engine", EVERY)
@@ -424,7 +374,7 @@ def test_instructions(engine: str, isa: str, f: Format) -> None:
     rng = random.Random(11)
     xlen = Isa.parse(isa).xlen
     count = 150 if engine == "interp" else 25 if engine == STEP else 60
-    box = EngineBox(engine, isa=isa, size=2 << 20)
+    box = EngineBox(engine, isa=isa, size=SIZE)
     for n, op in enumerate(operations(f, xlen)):
         rm = 7 if n % 3 else n // 3 % 5
         rows = []
@@ -438,28 +388,15 @@ def test_instructions(engine: str, isa: str, f: Format) -> None:
             if op.sources == "x":
                 args[0] = rng.getrandbits(64) >> rng.randrange(64)
             flags, mode = (NX if k & 1 else 0) | (OF if k % 7 == 0 else 0), 0 if k & 3 else k % 5
-            rows.append((args, flags, mode))
-        table = b"".join(
-            b"".join(v.to_bytes(8, "little") for v in (*args, mode << 5 | flags, 0, 0))
-            for args, flags, mode in rows
-        )
-        box.memory.write(DATA, table)
-        source = loop(op, rm, xlen) % len(table)
-        box.load(source)
-        box.hart.pc = RAM
-        box.hart.write_csr("mstatus", MSTATUS.FS)
-        assert box.run(4 + 16 * count) == Exit.SLICE
-        assert box.hart.x[8] == DATA + len(table), op.name
-        for at, (args, flags, mode) in enumerate(rows):
-            want, raised = op.want(
-                args[: len(op.sources)], mode if rm == 7 or not op.rounds else rm
-            )
-            if op.result == "f" and op.to is F32:
+            rows.append(Row((args[0], args[1], args[2]), mode, flags))
+        place(box, op, rm, rows)
+        for row, found in zip(rows, execute(box, count), strict=True):
+            mode = row.frm if rm == 7 or not op.rounds else rm
+            want, raised = op.want(row.args[: len(op.sources)], mode)
+            if op.result == "f" and op.name.split(".")[1] == "s":
                 want |= BOX
-            got = box.memory.read(DATA + 48 * at + 32, 12)
-            found = int.from_bytes(got[:8], "little"), int.from_bytes(got[8:], "little")
-            where = f"{op.name} rm {rm} {[hex(a) for a in args]} frm {mode} fflags {flags}"
-            assert (hex(found[0]), found[1]) == (hex(want), flags | raised), where
+            where = f"{op.name} rm {rm} {[hex(a) for a in row.args]} {row}"
+            assert (hex(found[0]), found[1]) == (hex(want), row.fflags | raised), where
     box.close()
 
 

@@ -1,0 +1,196 @@
+"""F and D against Berkeley SoftFloat: results and flags of the software routines and of compiled
+code, over special values and random ones that are mostly near an edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import chain, islice
+from typing import Any, Final
+
+import pytest
+
+from otoriscv.core.layout import HART, MACHINE
+from otoriscv.core.memory import Arena
+from otoriscv.core.routine import ROUTINES
+from otoriscv.core.softfloat import F32, F64, Format
+from otoriscv.jit.llvm.engine import LlvmEngine
+from otoriscv.jit.python.routines import compile_routines
+from tests.engine_box import HOT, EngineBox
+from tests.float_cases import Cases
+from tests.float_table import BOX, LIMIT, SIZE, Operation, Row, execute, place
+
+berkeley = pytest.importorskip(
+    "tests.berkeley", reason="there is no Berkeley SoftFloat: pip install softfloatpy"
+)
+
+DYN: Final = 7
+NEVER: Final = (1 << 64) - 1
+_COMPARISONS: Final = ("feq", "flt", "fle")
+_INTEGERS: Final = ("w", "wu", "l", "lu")
+FORMATS: Final = pytest.mark.parametrize("f", [F32, F64], ids=lambda f: f.name)
+EACH: Final = pytest.mark.parametrize("isa", ["rv32gc", "rv64gc"])
+
+
+# -- instructions
+
+
+def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """As many at a time as fit; those of one frm and fflags together, for they stay in a region."""
+    while batch := list(islice(rows, LIMIT)):
+        yield sorted(batch, key=lambda row: (row.frm, row.fflags))
+
+
+class Engines:
+    """Both native engines: the interpreter, and compiled code from the first instruction on."""
+
+    def __init__(self, isa: str) -> None:
+        self._stack = ExitStack()
+        boxes = [EngineBox(engine, isa=isa, size=SIZE) for engine in ("interp", HOT)]
+        self._boxes = [self._stack.enter_context(closing(box)) for box in boxes]
+        self.compiled = 0  # steps in regions
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def check(self, op: Operation, rm: int, rows: Sequence[Row]) -> None:
+        """Each row's register and fflags are as *op* wants; *rm* is the instruction's field."""
+        wanted = []
+        for row in rows:
+            mode = row.frm if rm == DYN else rm
+            result, flags = op.want(row.args[: len(op.sources)], mode)
+            wanted.append((result, row.fflags | flags))
+        for box in self._boxes:
+            loop = place(box, op, rm, rows)
+            engine = box.main_engine
+            before = box.m[MACHINE["region_steps"]]
+            if isinstance(engine, LlvmEngine):
+                engine.compile_now(box.hart, loop, 64)
+            got = execute(box, len(rows))
+            self.compiled += box.m[MACHINE["region_steps"]] - before
+            wrong = [n for n, pair in enumerate(got) if pair != wanted[n]]
+            if wrong:
+                row, found, want = rows[wrong[0]], got[wrong[0]], wanted[wrong[0]]
+                pytest.fail(
+                    f"{op.name} on {box.engine}: {len(wrong)} of {len(rows)} differ, first rm {rm} "
+                    f"frm {row.frm} fflags {row.fflags} {[hex(a) for a in row.args]}: "
+                    f"{found[0]:#x} {found[1]:#x}, wanted {want[0]:#x} {want[1]:#x}"
+                )
+
+
+@pytest.fixture
+def engines(isa: str) -> Iterator[Engines]:
+    made = Engines(isa)
+    yield made
+    made.close()
+
+
+def run_all(engines: Engines, isa: str, f: Format, directed: int, drawn: int) -> None:
+    """*directed*: one of so many special tuples; *drawn*: random rows for an operation."""
+    cases = Cases(f, berkeley.multiply, seed=f.width)
+    count = 0
+    for n, op in enumerate(berkeley.operations(f, int(isa[2:4]))):
+        special = islice(cases.directed(op), n % directed, None, directed)
+        for batch in batches(chain(special, cases.drawn(op, drawn))):
+            engines.check(op, DYN, batch)
+            count += len(batch)
+        if op.rounds:
+            for rm in range(5) if drawn > LIMIT else (n % 5,):
+                batch = sorted(cases.drawn(op, min(drawn // 4, LIMIT)), key=lambda row: row.fflags)
+                engines.check(op, rm, batch)
+                count += len(batch)
+    print(f"{count} cases, {engines.compiled} steps in regions")
+    assert engines.compiled > 3 * count
+
+
+@FORMATS
+@EACH
+def test_instructions(engines: Engines, isa: str, f: Format) -> None:
+    run_all(engines, isa, f, directed=7, drawn=800)
+
+
+@pytest.mark.slow
+@FORMATS
+@EACH
+def test_millions_of_instructions(engines: Engines, isa: str, f: Format) -> None:
+    run_all(engines, isa, f, directed=1, drawn=60_000)
+
+
+# -- the routines, compiled to Python
+
+
+def routine_of(f: Format, name: str) -> tuple[str, list[int]] | None:
+    """The routine behind an instruction, and its arguments after operands and rounding mode."""
+    verb, *kinds = name.split(".")
+    if verb in ("fadd", "fmul", "fdiv", "fsqrt"):
+        return f"{f.name}_{verb[1:]}", []
+    if verb == "fmadd":
+        return f"{f.name}_fma", []
+    if verb in _COMPARISONS:
+        return f"{f.name}_compare", [_COMPARISONS.index(verb)]
+    if verb in ("fmin", "fmax"):
+        return f"{f.name}_minmax", [int(verb == "fmax")]
+    if verb != "fcvt":
+        return None  # a sign is changed before one of the others
+    if kinds[0] in _INTEGERS:
+        return f"{f.name}_to_int", [_INTEGERS.index(kinds[0])]
+    if kinds[1] in _INTEGERS:
+        return f"{f.name}_from_int", [int(not kinds[1].endswith("u"))]
+    return f"{f.name}_to_{(F64 if f is F32 else F32).name}", []
+
+
+def routine_arguments(f: Format, op: Operation, row: Row) -> list[int]:
+    """The operands as a routine gets them: without boxes, integers extended to 64 bits."""
+    args = list(row.args[: len(op.sources)])
+    if op.sources != "x":
+        return [a & (1 << f.width) - 1 for a in args]
+    if op.name.endswith(".wu"):
+        return [args[0] & 0xFFFF_FFFF]
+    if op.name.endswith(".w"):
+        return [((args[0] & 0xFFFF_FFFF ^ 1 << 31) - (1 << 31)) & NEVER]
+    return args
+
+
+def check_routines(f: Format, directed: int, drawn: int) -> None:
+    """As `run_all`."""
+    arena = Arena(1 << 20, pool=False)
+    space: dict[str, Any] = compile_routines(64, arena.view8, arena.machine)
+    hart = arena.hart(0)
+    cases = Cases(f, berkeley.multiply, seed=f.width + 1)
+    box = BOX if f is F32 else 0
+    tested = set()
+    for n, op in enumerate(berkeley.operations(f, 64)):
+        found = routine_of(f, op.name)
+        if found is None:
+            continue
+        name, more = found
+        tested.add(name)
+        special = islice(cases.directed(op), n % directed, None, directed)
+        for row in chain(special, cases.drawn(op, drawn)):
+            args = routine_arguments(f, op, row)
+            want, raised = op.want([a | box for a in args] if op.sources != "x" else args, row.frm)
+            hart[HART["fflags"]] = row.fflags
+            mode = [row.frm] if op.rounds else []
+            got = space[name](hart, *args, *mode, *more)
+            if op.result == "f" and op.name.split(".")[1] == "s":
+                got |= BOX
+            elif op.name.startswith(("fcvt.w.", "fcvt.wu.")):  # the instruction extends it
+                got, want = got & 0xFFFF_FFFF, want & 0xFFFF_FFFF
+            assert (got & NEVER, hart[HART["fflags"]]) == (want, row.fflags | raised), (
+                f"{name} {[hex(a) for a in args]} {mode} {more} fflags {row.fflags}: "
+                f"{got & NEVER:#x} {hart[HART['fflags']]:#x}, wanted {want:#x} {raised:#x}"
+            )
+    have = {name for name in ROUTINES if name.startswith(f.name)}
+    assert tested == have - {f"{f.name}_round", f"{f.name}_class"}
+
+
+@FORMATS
+def test_routines(f: Format) -> None:
+    check_routines(f, directed=37, drawn=200)
+
+
+@pytest.mark.slow
+@FORMATS
+def test_routines_at_length(f: Format) -> None:
+    check_routines(f, directed=1, drawn=15_000)
