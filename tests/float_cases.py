@@ -20,6 +20,11 @@ _NX: Final = 1
 _EVERY_FLAG: Final = 31
 
 
+def _row(args: list[int], frm: int, fflags: int) -> Row:
+    first, second, third = (*args, 0, 0)[:3]
+    return Row((first, second, third), frm, fflags)
+
+
 class Cases:
     """Rows for operations on *f*; the same *seed* makes the same ones."""
 
@@ -37,21 +42,22 @@ class Cases:
             values = self._integers()
         for args in itertools.product(values, repeat=len(op.sources)):
             for frm, fflags in itertools.product(range(5), (0, _NX)):
-                yield Row((*args, 0, 0)[:3], frm, fflags)  # type: ignore[arg-type]  # three
+                yield _row(list(args), frm, fflags)
 
     def drawn(self, op: Operation, count: int) -> Iterator[Row]:
-        """*count* random rows. To nearest with NX set, half of them: the host's operations."""
+        """*count* random rows. More than a third round to nearest with NX set: that is when the
+        host's operations may do."""
         rng = self._rng
         draw = self._drawing(op)
         for n in range(count):
-            args = [*draw(), 0, 0][:3]
+            args = draw()
             if op.sources != "x":
                 args = [self._box(a) for a in args]
                 if self._f.width == 32 and n % 32 == 0:
                     args[rng.randrange(len(op.sources))] ^= 1 << rng.randrange(32, 64)
             frm = rng.randrange(5) if n & 1 else 0
             fflags = rng.choice((0, _NX, _NX, rng.randrange(_EVERY_FLAG + 1)))
-            yield Row((args[0], args[1], args[2]), frm, fflags)
+            yield _row(args, frm, fflags)
 
     def _drawing(self, op: Operation) -> Callable[[], list[int]]:
         verb, *kinds = op.name.split(".")

@@ -1,5 +1,5 @@
-"""F and D against Berkeley SoftFloat: results and flags of the software routines and of compiled
-code, over special values and random ones that are mostly near an edge.
+"""F and D against Berkeley SoftFloat: results and flags of every engine and of the software
+routines, over special values and random ones that are mostly near an edge.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 class Engines:
-    """Both native engines: the interpreter, and compiled code from the first instruction on."""
+    """Several beside each other; `HOT` runs compiled code from the first instruction on."""
 
-    def __init__(self, isa: str) -> None:
+    def __init__(self, isa: str, names: Sequence[str]) -> None:
         self._stack = ExitStack()
-        boxes = [EngineBox(engine, isa=isa, size=SIZE) for engine in ("interp", HOT)]
+        boxes = [EngineBox(name, isa=isa, size=SIZE) for name in names]
         self._boxes = [self._stack.enter_context(closing(box)) for box in boxes]
         self.compiled = 0  # steps in regions
 
@@ -79,15 +79,22 @@ class Engines:
                 )
 
 
-@pytest.fixture
-def engines(isa: str) -> Iterator[Engines]:
-    made = Engines(isa)
-    yield made
-    made.close()
+def run_all(
+    isa: str, f: Format, names: Sequence[str], directed: int, drawn: int, modes: int
+) -> None:
+    """*directed*: one of so many special tuples; *drawn*: random rows for an operation with frm's
+    rounding mode; *modes*: in how many of the five others it is tried, too, with a quarter of them.
+    """
+    with closing(Engines(isa, names)) as engines:
+        count = run_operations(engines, isa, f, directed, drawn, modes)
+        print(f"{count} cases, {engines.compiled} steps in regions")
+        assert engines.compiled > 3 * count
 
 
-def run_all(engines: Engines, isa: str, f: Format, directed: int, drawn: int) -> None:
-    """*directed*: one of so many special tuples; *drawn*: random rows for an operation."""
+def run_operations(
+    engines: Engines, isa: str, f: Format, directed: int, drawn: int, modes: int
+) -> int:
+    """How many rows there were."""
     cases = Cases(f, berkeley.multiply, seed=f.width)
     count = 0
     for n, op in enumerate(berkeley.operations(f, int(isa[2:4]))):
@@ -96,25 +103,24 @@ def run_all(engines: Engines, isa: str, f: Format, directed: int, drawn: int) ->
             engines.check(op, DYN, batch)
             count += len(batch)
         if op.rounds:
-            for rm in range(5) if drawn > LIMIT else (n % 5,):
-                batch = sorted(cases.drawn(op, min(drawn // 4, LIMIT)), key=lambda row: row.fflags)
-                engines.check(op, rm, batch)
-                count += len(batch)
-    print(f"{count} cases, {engines.compiled} steps in regions")
-    assert engines.compiled > 3 * count
+            for rm in range(n, n + modes):
+                for batch in batches(cases.drawn(op, drawn // 4)):
+                    engines.check(op, rm % 5, batch)
+                    count += len(batch)
+    return count
 
 
 @FORMATS
 @EACH
-def test_instructions(engines: Engines, isa: str, f: Format) -> None:
-    run_all(engines, isa, f, directed=7, drawn=800)
+def test_instructions(isa: str, f: Format) -> None:
+    run_all(isa, f, ("python", "interp", HOT), directed=23, drawn=600, modes=1)
 
 
 @pytest.mark.slow
 @FORMATS
 @EACH
-def test_millions_of_instructions(engines: Engines, isa: str, f: Format) -> None:
-    run_all(engines, isa, f, directed=1, drawn=60_000)
+def test_millions_of_instructions(isa: str, f: Format) -> None:
+    run_all(isa, f, ("interp", HOT), directed=1, drawn=30_000, modes=5)
 
 
 # -- the routines, compiled to Python
@@ -153,7 +159,7 @@ def routine_arguments(f: Format, op: Operation, row: Row) -> list[int]:
 
 
 def check_routines(f: Format, directed: int, drawn: int) -> None:
-    """As `run_all`."""
+    """As `run_operations`."""
     arena = Arena(1 << 20, pool=False)
     space: dict[str, Any] = compile_routines(64, arena.view8, arena.machine)
     hart = arena.hart(0)

@@ -28,7 +28,7 @@ EXTRAS = {"demo": "", "test": "[test]"}
 # Wheels of pyproject.toml's dependencies, measured on Linux x86-64 with Python 3.11.
 PYTHON_SIZES = {
     "demo": "about 60 MB to fetch, 200 MB on disk",
-    "test": "about 110 MB to fetch, 400 MB on disk",
+    "test": "about 115 MB to fetch, 430 MB on disk",
 }
 APT = ("apt-get", "-y", "--no-install-recommends")
 
