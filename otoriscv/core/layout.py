@@ -219,8 +219,8 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "sample_due",  # the step of the next one
     "samples",  # how many were taken; the last `SAMPLES` are kept
     "nregions",
-    "watch_low",  # one range that covers every watchpoint: its start and length
-    "watch_span",
+    "watch_low",  # one range with every address at which an access may meet a watchpoint: its start
+    "watch_span",  # and its length
     ("watch_lines", WATCH_FILTER),  # a bit for each line with a watched byte, by bits 17:6
     "print_head",  # slots of `print_ring` in use
     "print_next",  # the same with what the current command printed so far

@@ -1,14 +1,15 @@
 """Loads and stores of flat code: inside one RAM window, without a TLB.
 
 In a block, accesses at constant distances from one address are tested together, at the first of
-them: their bounds and alignment with one compare, and the lines that stores write with two loads
-for each 64 bytes. A test that fails leaves before that first access, so it may be stricter than
-need be: the interpreter goes on there.
+them: their bounds and alignment with one compare, the lines that stores write with two loads for
+each 64 bytes, and whether they are near watchpoints with one compare. A test that fails leaves
+before that first access, so it may be stricter than need be: the interpreter goes on there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,7 @@ from otoriscv.core.uop import Builder, Value
 __all__ = ["BlockPolicy", "FlatPolicy", "Window"]
 
 _LINE: Final = 1 << LINE_SHIFT
+_ACCESS: Final = 8  # bytes of an access at most
 #: Bytes that accesses tested together may be apart: what fits an immediate, about.
 _REACH: Final = 4096
 
@@ -67,16 +69,25 @@ class FlatPolicy:
         return m.aload((offset >> LINE_SHIFT) + first, 8)
 
     def _watch(self, m: Builder, address: Value, bits: int, kinds: int) -> None:
-        """Leave before an access that a watchpoint sees. Only in the range of them all, and there
-        only in lines with one, all are looked through; what is not aligned leaves anyway."""
+        """Leave before an access that a watchpoint sees."""
         if self.watching:
-            address = address.zext(64)
-            inside = address - (m.get_m("watch_low") - (bits // 8 - 1))
-            with m.if_(inside.ltu(m.get_m("watch_span") + (bits // 8 - 1))):
-                line = address >> LINE_SHIFT
-                lines = m.get_m("watch_lines", (line >> 6) & (WATCH_FILTER - 1))
-                with m.if_(((lines >> (line & 63)) & 1).ne(0)):
-                    m.emit("bail_if", 0, m.call("watched", address, bits // 8, kinds).ne(0))
+            with self._near_watches(m, address, bits // 8):
+                self._watch_line(m, address, bits // 8, kinds)
+
+    def _near_watches(self, m: Builder, address: Value, size: int) -> AbstractContextManager[None]:
+        """What follows is for *size* bytes at *address* in the range of all watchpoints."""
+        more = max(0, size - _ACCESS)  # the range allows for the longest access
+        inside = address.zext(64) + more - m.get_m("watch_low")
+        return m.if_(inside.ltu(m.get_m("watch_span") + more))
+
+    def _watch_line(self, m: Builder, address: Value, size: int, kinds: int) -> None:
+        """Only in lines with a watchpoint, all are looked through; what is not aligned leaves
+        anyway."""
+        address = address.zext(64)
+        line = address >> LINE_SHIFT
+        lines = m.get_m("watch_lines", (line >> 6) & (WATCH_FILTER - 1))
+        with m.if_(((lines >> (line & 63)) & 1).ne(0)):
+            m.emit("bail_if", 0, m.call("watched", address, size, kinds).ne(0))
 
 
 def _bail_outside(m: Builder, low: Value, size: int, align: int, span: int) -> None:
@@ -95,13 +106,15 @@ def _bail_outside(m: Builder, low: Value, size: int, align: int, span: int) -> N
 class _Group:
     """Accesses at constant distances from the *first* (relative to the window)."""
 
-    __slots__ = ("align", "at", "end", "first", "start", "stores", "stores_at")
+    __slots__ = ("accesses", "align", "at", "end", "first", "start", "stores", "stores_at")
 
     def __init__(self, first: Value, size: int, at: int) -> None:
         self.first = first
         self.align = size
         self.start, self.end = 0, size  # of all of them, in bytes from the first
         self.at = at  # where the first is in the block's body
+        #: Kinds of watchpoints that see them, by (distance, size).
+        self.accesses: dict[tuple[int, int], int] = {}
         self.stores: list[tuple[int, int]] = []  # (distance, size)
         self.stores_at = 0
 
@@ -113,6 +126,10 @@ class _Group:
         self.align = max(self.align, size)
         self.start, self.end = start, end
         return True
+
+    def note(self, distance: int, size: int, kind: int) -> None:
+        """It has an access that watchpoints of a *kind* see."""
+        self.accesses[distance, size] = self.accesses.get((distance, size), 0) | kind
 
     def lines(self) -> list[int]:
         """Distances of bytes in every line that a store writes, wherever lines begin."""
@@ -144,8 +161,9 @@ class BlockPolicy(FlatPolicy):
         found = None if kind == "w" else self._member(m, address, bits // 8)
         if found is None:
             return super().load(m, address, bits, kind)
-        self._watch(m, address, bits, READS)
-        return m.aload(found[1] + self.window.offset, bits)
+        group, offset, distance = found
+        group.note(distance, bits // 8, READS)
+        return m.aload(offset + self.window.offset, bits)
 
     def store(self, m: Builder, address: Value, value: Value) -> None:
         size = value.width // 8
@@ -153,8 +171,8 @@ class BlockPolicy(FlatPolicy):
         if found is None:
             super().store(m, address, value)
             return
-        self._watch(m, address, value.width, WRITES)
         group, offset, distance = found
+        group.note(distance, size, WRITES)
         if not group.stores:
             group.stores_at = len(m.body)
         group.stores.append((distance, size))
@@ -184,6 +202,14 @@ class BlockPolicy(FlatPolicy):
         self._all.append(group)
         return group, inside.zext(64), 0
 
+    def _watch_group(self, m: Builder, group: _Group) -> None:
+        """Leave before the first of the accesses when a watchpoint sees one of them."""
+        if self.watching:
+            address = group.first + self.window.base
+            with self._near_watches(m, address + group.start, group.end - group.start):
+                for (distance, size), kinds in group.accesses.items():
+                    self._watch_line(m, address + distance, size, kinds)
+
     def finish(self, body: Sequence[Value], marks: Sequence[int]) -> tuple[list[Value], list[int]]:
         """The block with the tests, and where its instructions end there."""
         tests: list[tuple[int, list[Value]]] = []
@@ -193,6 +219,7 @@ class BlockPolicy(FlatPolicy):
             span = (group.end - 1) // group.align * group.align - start
             bounds: list[Value] = []
             with m.apart(bounds):
+                self._watch_group(m, group)
                 _bail_outside(m, group.first + start, self.window.size, group.align, span)
             tests.append((group.at, bounds))
             if group.stores:

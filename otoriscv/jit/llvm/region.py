@@ -34,8 +34,9 @@ __all__ = ["BankedPolicy", "region_text"]
 
 #: A bail in one number: its pc relative to the base, shifted by this; what %n lacks of the budget.
 _AT: Final = 16
-#: Hart slots that no instruction of a region changes: what sets them ends a block, or leaves.
-_FIXED: Final = frozenset(("mstatus", "frm", "fflags"))
+#: Hart and machine slots that no instruction of a region changes: what sets them ends a block, or
+#: leaves.
+_FIXED: Final = frozenset(("mstatus", "frm", "fflags", "watch_low", "watch_span"))
 
 
 class BankedPolicy(TlbPolicy):
@@ -179,7 +180,7 @@ class _RegionFunction(NativeFunction):
 
     def _is_fixed(self, node: Value) -> bool:
         """Whether no instruction of the region changes it."""
-        if node.op == "get":
+        if node.op in ("get", "get_m"):
             return node.args[0] in _FIXED
         return (
             OPS[node.op].pure
