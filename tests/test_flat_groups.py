@@ -12,6 +12,7 @@ import pytest
 from otoriscv.board.machine import Machine
 from otoriscv.core.encode import assemble
 from otoriscv.core.layout import MACHINE
+from otoriscv.core.slow import READS, WRITES
 from otoriscv.core.uop import Builder, uses_op
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.engine import LlvmEngine
@@ -224,3 +225,44 @@ def test_a_loop_that_patches_itself_off_a_shared_address(xlen: int) -> None:
     assert machines[1].m[MACHINE["region_steps"]] > 10_000
     for machine in machines:
         machine.close()
+
+
+#: One block with accesses before and behind the first, of all sizes; a0 counts rounds.
+WATCHED = """
+    la   s1, data
+loop:
+    lw   a1, 0(s1)
+    addi a0, a0, 1
+    sb   a0, 9(s1)
+    lh   a2, -6(s1)
+    sw   a0, 64(s1)
+    lbu  a3, 9(s1)
+    sh   a1, -64(s1)
+    j    loop
+    .align 7
+    .zero 64
+data:
+    .zero 128
+"""
+
+
+@BOTH
+@pytest.mark.parametrize("kinds", [READS, WRITES, READS | WRITES])
+def test_watchpoints_on_each_of_a_blocks_accesses(xlen: int, kinds: int) -> None:
+    jit = JitSettings(threshold=1, workers=0, cache=False)
+    program = assemble(WATCHED, xlen, RAM)
+    for distance in (-68, -64, -63, -62, -6, -4, 0, 3, 4, 8, 9, 10, 60, 64, 67, 68):
+        stops = []
+        for engine in ("interp", "llvm"):
+            machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, SIZE)], engine=engine, jit=jit)
+            machine.memory.write(RAM, program.code)
+            machine.harts[0].pc = RAM
+            machine.watchpoints.add(program.symbols["data"] - 512, 1, WRITES)  # never hit
+            machine.run(steps=50_000)
+            machine.watchpoints.add(program.symbols["data"] + distance, 1, kinds)
+            stop = machine.run(steps=50_000)
+            stops.append((stop.reason, stop.pc, machine.steps, *machine.harts[0].x))
+            if engine == "llvm":
+                assert machine.m[MACHINE["region_steps"]] > 20_000
+            machine.close()
+        assert stops[0] == stops[1]
