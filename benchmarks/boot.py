@@ -9,9 +9,7 @@ the text on the console.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import re
 import selectors
 import subprocess
@@ -19,13 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from benchmarks.caches import COLD, ROOT, WARM, Caches
-from benchmarks.plot import draw
+from benchmarks.report import publish
 from otoriscv.board.loaders import ImageError, load_image
 from otoriscv.tools import find_qemu
 
@@ -218,13 +216,5 @@ def run(args: argparse.Namespace) -> int:
     except (BootError, subprocess.CalledProcessError, re.error) as error:
         print(f"otoriscv bench boot: error: {error}", file=sys.stderr)
         return 1
-    text = table(rows)
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "boot.md").write_text(text + "\n")
-    host = {"machine": platform.machine(), "cores": os.cpu_count(), "python": sys.version}
-    record = {"host": host, "rounds": args.rounds, "rows": [asdict(row) for row in rows]}
-    (args.output / "boot.json").write_text(json.dumps(record, indent=1) + "\n")
-    runners = list(dict.fromkeys(row.runner for row in rows))
-    drawn = draw(rows, runners[1:] or runners, runners[0], args.output, "boot")
-    print(f"\n{text}\n\nwritten to {args.output}; the plot is {drawn.name}")
+    publish(args, "boot", table(rows), rows, rows[0].runner)
     return 0

@@ -9,22 +9,19 @@ are processes of their own and not in it). The order of runs is that of ``bench 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Final
 
 from benchmarks.boot import BootError, Runners, time_boot
-from benchmarks.plot import draw
+from benchmarks.report import publish
 from otoriscv.tools import find_cc
 from tools.linux.cpio import Archive
 
@@ -160,13 +157,5 @@ def run(args: argparse.Namespace) -> int:
     except (BootError, subprocess.CalledProcessError, re.error) as error:
         print(f"otoriscv bench system: error: {error}", file=sys.stderr)
         return 1
-    text = table(rows)
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "system.md").write_text(text + "\n")
-    host = {"machine": platform.machine(), "cores": os.cpu_count(), "python": sys.version}
-    record = {"host": host, "rounds": args.rounds, "rows": [asdict(row) for row in rows]}
-    (args.output / "system.json").write_text(json.dumps(record, indent=1) + "\n")
-    runners = list(dict.fromkeys(row.runner for row in rows))
-    drawn = draw(rows, runners[1:] or runners, runners[0], args.output, "system")
-    print(f"\n{text}\n\nwritten to {args.output}; the plot is {drawn.name}")
+    publish(args, "system", table(rows), rows, rows[0].runner)
     return 0

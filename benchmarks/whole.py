@@ -8,21 +8,19 @@ which only the interpreter is, ``llvm warm`` with what two earlier runs of that 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Final
 
 from benchmarks.caches import COLD, ROOT, WARM, Caches
-from benchmarks.plot import draw
+from benchmarks.report import publish
 from benchmarks.suite import BuildError, Kernel, build, kernels_of
 from otoriscv.tools import find_qemu
 
@@ -166,13 +164,5 @@ def run(args: argparse.Namespace) -> int:
     except (WholeError, BuildError, subprocess.CalledProcessError) as error:
         print(f"otoriscv bench whole: error: {error}", file=sys.stderr)
         return 1
-    text = table(rows)
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "whole.md").write_text(text + "\n")
-    host = {"machine": platform.machine(), "cores": os.cpu_count(), "python": sys.version}
-    record = {"host": host, "rounds": args.rounds, "rows": [asdict(row) for row in rows]}
-    (args.output / "whole.json").write_text(json.dumps(record, indent=1) + "\n")
-    runners = [name for name in dict.fromkeys(row.runner for row in rows) if name != QEMU]
-    drawn = draw(rows, runners, QEMU, args.output, "whole")
-    print(f"\n{text}\n\nwritten to {args.output}; the plot is {drawn.name}")
+    publish(args, "whole", table(rows), rows, QEMU)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -61,16 +62,24 @@ def test_a_kernel_with_paging_on_runs_in_s_mode_as_under_qemu(images: Path, vari
     machine.close()
 
 
+def bench_fib(folder: Path, name: str, *words: str) -> list[dict[str, Any]]:
+    """One round of `otoriscv bench` with *words* on a small kernel; the rows it wrote as *name*."""
+    small = ["--kernels", "fib", "--variants", "rv32imac", "--rounds", "1"]
+    places = ["--build", str(folder / "b"), "--output", str(folder / "o")]
+    assert main(["bench", *words, *small, *places]) == 0
+    rows: list[dict[str, Any]] = json.loads((folder / "o" / f"{name}.json").read_text())["rows"]
+    return rows
+
+
 @needs_cc
 def test_steady_speed_is_what_twice_the_work_adds(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["bench", "--kernels", "fib", "--variants", "rv32imac", "--rounds", "1", "--steady"]
-    words += ["--engines", "interp", "--scale", "0.02", "--no-qemu", "--native"]
-    words += ["--build", str(tmp_path / "b"), "--output", str(tmp_path / "o")]
-    assert main(words) == 0
+    rows = bench_fib(
+        tmp_path, "results", "--steady", "--engines", "interp", "--scale", "0.02", "--no-qemu",
+        "--native",
+    )  # fmt: skip
     assert "**of native**" in capfd.readouterr().out
-    rows = json.loads((tmp_path / "o" / "results.json").read_text())["rows"]
     assert 25_000_000 < rows[0]["instructions"] < 32_000_000  # of 100 rounds, not of 200
     assert rows[0]["seconds"][0] > 0.001
 
@@ -129,12 +138,10 @@ def test_the_table_of_boots_has_times_and_their_ratios_to_qemu() -> None:
 def test_whole_runs_with_cold_and_warm_caches(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["bench", "whole", "--kernels", "fib", "--variants", "rv32imac", "--rounds", "1"]
-    words += ["--engines", "llvm", "--scale", "0.01", "--work", "0.01"]
-    words += ["--build", str(tmp_path / "b"), "--output", str(tmp_path / "o")]
-    assert main(words) == 0
+    rows = bench_fib(
+        tmp_path, "whole", "whole", "--engines", "llvm", "--scale", "0.01", "--work", "0.01"
+    )
     assert "| llvm warm |" in capfd.readouterr().out
-    rows = json.loads((tmp_path / "o" / "whole.json").read_text())["rows"]
     assert [row["runner"] for row in rows] == [whole.QEMU, boot.COLD, boot.WARM]
     assert all(len(row["ratios"]) == 1 and row["seconds"][0] > 0 for row in rows)
 

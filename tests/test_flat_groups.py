@@ -24,6 +24,15 @@ pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native e
 RAM, SIZE = 0x8000_0000, 0x10_0000
 BOTH = pytest.mark.parametrize("xlen", [32, 64])
 
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Everything is compiled inline after its first sample; a cache of the test's own."""
+    monkeypatch.setenv("OTORISCV_JIT_THRESHOLD", "1")
+    monkeypatch.setenv("OTORISCV_JIT_WORKERS", "0")
+    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(tmp_path / "cache"))
+
+
 #: Walks through a table of s1 addresses at s2, each used eight times; a trap counts in s3, adds
 #: where it was to s4 and goes on behind its instruction.
 GUEST = """
@@ -99,12 +108,8 @@ def outcome(engine: str, xlen: int) -> tuple[object, ...]:
 
 
 @BOTH
-def test_edges_misalignment_and_code_act_at_their_instruction(
-    xlen: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("OTORISCV_JIT_THRESHOLD", "1")
-    monkeypatch.setenv("OTORISCV_JIT_WORKERS", "0")
-    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(tmp_path / "cache"))
+@pytest.mark.usefixtures("at_once")
+def test_edges_misalignment_and_code_act_at_their_instruction(xlen: int) -> None:
     wanted = outcome("python", xlen)
     assert outcome("interp", xlen) == wanted
     assert outcome("llvm", xlen) == wanted
@@ -128,7 +133,7 @@ def test_the_lines_of_stores_are_all_looked_at() -> None:
         group = _Group(Builder(64).const(0, 64), 8, 0)
         for _ in range(rng.randrange(1, 12)):
             size = rng.choice((1, 2, 4, 8))
-            group.stores.append((rng.randrange(-256, 256) // size * size, size))
+            group.note(rng.randrange(-256, 256) // size * size, size, WRITES)
         looked = group.lines()
         for first in range(0, 64, 8):
             wanted = {(first + d) >> 6 for d, _ in group.stores}
@@ -136,12 +141,8 @@ def test_the_lines_of_stores_are_all_looked_at() -> None:
 
 
 @BOTH
-def test_code_that_was_never_executed_is_left_out_until_it_is(
-    xlen: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("OTORISCV_JIT_THRESHOLD", "1")
-    monkeypatch.setenv("OTORISCV_JIT_WORKERS", "0")
-    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(tmp_path / "cache"))
+@pytest.mark.usefixtures("at_once")
+def test_code_that_was_never_executed_is_left_out_until_it_is(xlen: int) -> None:
     source = """
     loop:
         addi a0, a0, 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
@@ -137,32 +137,35 @@ def _switch(value: str) -> bool:
     return _SWITCH[value]
 
 
-_USER: Final[Mapping[str, tuple[str, Callable[[str], object], str]]] = {
-    "net": ("network", _network, "ADDRESS/LENGTH, at most /27"),
-    "restrict": ("restrict", _switch, "on or off"),
-    "ipv6": ("ipv6", _switch, "on or off"),
-    "hostname": ("hostname", _hostname, "a name of at most 32 letters"),
-    "mac": ("mac", _mac, "six bytes, of no group of stations"),
+#: The options of ``user``: what each does to a network, and how its value is written.
+_USER: Final[Mapping[str, tuple[Callable[[UserNet, str], UserNet], str]]] = {
+    "hostfwd": (
+        lambda net, value: replace(net, forwards=(*net.forwards, _forward(value))),
+        "[tcp|udp]:[HOSTADDRESS]:PORT-[GUESTADDRESS]:PORT",
+    ),
+    "net": (
+        lambda net, value: replace(net, network=_network(value)),
+        "ADDRESS/LENGTH, at most /27",
+    ),
+    "restrict": (lambda net, value: replace(net, restrict=_switch(value)), "on or off"),
+    "ipv6": (lambda net, value: replace(net, ipv6=_switch(value)), "on or off"),
+    "hostname": (
+        lambda net, value: replace(net, hostname=_hostname(value)),
+        "a name of at most 32 letters",
+    ),
+    "mac": (lambda net, value: replace(net, mac=_mac(value)), "six bytes, of no group of stations"),
 }
 
 
 def _user(text: str, options: list[str]) -> UserNet:
-    forwards: list[Forward] = []
-    fields: dict[str, object] = {}
+    net = UserNet()
     for option in options:
         key, _, value = option.partition("=")
-        shape = "[tcp|udp]:[HOSTADDRESS]:PORT-[GUESTADDRESS]:PORT"
+        if key not in _USER:
+            raise ValueError(f"{text!r}: user has the options {', '.join(_USER)}, not {key!r}")
+        change, shape = _USER[key]
         try:
-            if key == "hostfwd":
-                forwards.append(_forward(value))
-                continue
-            if key not in _USER:
-                known = ", ".join(["hostfwd", *_USER])
-                raise ValueError(f"{text!r}: user has the options {known}, not {key!r}")
-            name, parse, shape = _USER[key]
-            fields[name] = parse(value)
+            net = change(net, value)
         except ValueError as error:
-            if key not in ("hostfwd", *_USER):
-                raise
             raise ValueError(f"{text!r}: {key}={value} should be {key}={shape}") from error
-    return UserNet(tuple(forwards), **fields)  # type: ignore[arg-type]  # each of its parser's type
+    return net

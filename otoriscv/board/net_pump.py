@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +15,7 @@ __all__ = ["FramePump"]
 _FRAMES: Final = 4096  # received frames that wait; more are lost, as on a wire
 
 
-class FramePump:
+class FramePump(ABC):
     """What a card is connected to. *wake* is called when frames came, from the thread.
 
     A subclass has `pump`, the thread's body, which selects ``wake_read`` with what else it waits
@@ -31,17 +32,17 @@ class FramePump:
         self._thread = threading.Thread(target=self.pump, name="net", daemon=True)
 
     @property
+    @abstractmethod
     def open(self) -> bool:
         """Whether frames may still come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send(self, frame: bytes) -> None:
         """The guest sends *frame*; never waits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pump(self) -> None:
         """Move frames until ``closed``."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start the thread."""

@@ -283,12 +283,12 @@ class Runner:
 
     def _end_wait(self, index: int) -> None:
         """A step ends a wfi; as in a run, time goes on to what would end it."""
-        machine, m = self._machine, self._m
+        machine = self._machine
         if not self._wakes(index) and machine.clock.virtual:
             if all(self.asleep(i) for i in range(len(self._qs))):
                 due = self._next_event(None)
                 if due is not None:
-                    m[_SKIP] += max(0, due - machine.instant)
+                    machine.clock.skip_to(due)
                     machine.events.run_due(machine.instant)
             self._wakes(index)
         self._qs[index][_WAITING] = 0
@@ -607,7 +607,7 @@ class Runner:
 
     def _idle(self, virtual: bool, only: Collection[int] | None) -> Stop | None:
         """Every hart waits: skip or sleep until something can happen."""
-        machine, m = self._machine, self._m
+        machine = self._machine
         machine.flush()
         due = self._next_event(only)
         limit = machine.time_limit
@@ -615,7 +615,7 @@ class Runner:
             due = min(due, limit)
         if virtual and due is not None:
             with machine.lock:
-                m[_SKIP] += max(0, due - machine.instant)
+                machine.clock.skip_to(due)
             return None
         if due is None:
             with machine.lock:

@@ -209,26 +209,26 @@ class Slirp:
     def forward(self, rule: Forward) -> int:
         """Let *rule* in; the host's port. `NetError`."""
         guest = IPv4Address(0) if rule.guest is None else rule.guest
+        before = self._forwarding(rule)
         ends = (_In.of(rule.host), rule.host_port, _In.of(guest), rule.guest_port)
         if self._lib.slirp_add_hostfwd(self._slirp, int(rule.udp), *ends) < 0:
             why = os.strerror(ctypes.get_errno())
             raise NetError(f"--net user: hostfwd={rule}: {why}")
-        return rule.host_port or self._newest_port(rule)
+        if rule.host_port:
+            return rule.host_port
+        # the host chose one: only the list of sockets leads to it
+        for fd in self._forwarding(rule) - before:
+            with socket.socket(fileno=os.dup(fd)) as end:
+                return int(end.getsockname()[1])
+        raise NetError(f"--net user: hostfwd={rule}: libslirp does not tell its port")
 
-    def _newest_port(self, rule: Forward) -> int:
-        """The port that the host chose for *rule*: only the list of sockets leads to it."""
+    def _forwarding(self, rule: Forward) -> set[int]:
+        """The descriptors on which connections of *rule*'s kind are let in."""
         text = self._lib.slirp_connection_info(self._slirp)
         listing = ctypes.string_at(text).decode()
         self._lib.g_free(text)
         kind = "UDP" if rule.udp else "TCP"
-        fds = [int(fd) for fd in re.findall(rf"{kind}\[HOST_FORWARD\]\s+(\d+)", listing)]
-        found = []
-        for fd in fds:
-            with socket.socket(fileno=os.dup(fd)) as end:
-                found.append((fd, end.getsockname()[1]))
-        if not found:
-            raise NetError(f"--net user: hostfwd={rule}: libslirp does not tell its port")
-        return int(max(found)[1])
+        return {int(fd) for fd in re.findall(rf"{kind}\[HOST_FORWARD\]\s+(\d+)", listing)}
 
     def input(self, frame: bytes) -> None:
         """A frame from the guest."""

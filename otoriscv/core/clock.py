@@ -8,6 +8,7 @@ virtual clock is a step (plus the steps skipped in wfi), one of the host's a nan
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -43,6 +44,10 @@ class Clock(Protocol):
         """The current instant."""
         ...
 
+    def skip_to(self, instant: int) -> None:
+        """Nothing happens before *instant*: go there, where time may be skipped."""
+        ...
+
     def ticks(self) -> int:
         """mtime."""
         ...
@@ -72,7 +77,7 @@ class Clock(Protocol):
         ...
 
 
-class _Base:
+class _Base(ABC):
     """The offset between the clock's own count and mtime."""
 
     def __init__(self, machine: memoryview) -> None:
@@ -80,11 +85,12 @@ class _Base:
 
     _zero = 0  # the instant of `start`
 
-    def now(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def now(self) -> int: ...
 
+    @abstractmethod
     def _raw(self) -> int:
-        raise NotImplementedError
+        """The clock's own count, in ticks of mtime."""
 
     def elapsed(self) -> int:
         return self.now() - self._zero
@@ -132,7 +138,6 @@ class VirtualClock(_Base):
         return self._steps() + int(self._m[_SKIP])
 
     def skip_to(self, instant: int) -> None:
-        """Nothing happens before *instant*: go there."""
         self._m[_SKIP] += max(0, instant - self.now())
         self._m[_RETIME] = 1
 
@@ -168,6 +173,9 @@ class HostClock(_Base):
 
     def now(self) -> int:
         return self._read()
+
+    def skip_to(self, instant: int) -> None:
+        """Real time comes by itself."""
 
     def _raw(self) -> int:
         return self._read() // _NS_PER_TICK

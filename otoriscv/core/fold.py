@@ -118,24 +118,39 @@ def fold(b: Builder, op: str, width: int, args: tuple[Arg, ...]) -> Value | None
     return _fold_binary(b, op, width, a, values[1], consts[1])
 
 
+def _argument(a: Value, n: int = 0) -> Value | None:
+    """An argument of *a*; None when it has none there, or one that is no value."""
+    arg = a.args[n] if n < len(a.args) else None
+    return None if arg is None or isinstance(arg, (int, str)) else arg
+
+
+def _with_constant(a: Value) -> tuple[Value, int] | None:
+    """(v, k) when *a* is an operation on v and the constant k."""
+    first, second = _argument(a), _argument(a, 1)
+    if first is None or second is None or second.const is None:
+        return None
+    return first, second.const
+
+
 def _operand_width(op: str, values: list[Value]) -> int:
     return 0 if op == "select" else values[0].width
 
 
 def _fold_width(b: Builder, op: str, width: int, a: Value) -> Value | None:
-    inner = a.args[0] if a.args else None
-    if op == "trunc" and a.op in ("zext", "sext") and not isinstance(inner, (int, str, type(None))):
+    inner = _argument(a)
+    if inner is None:
+        return None
+    if op == "trunc" and a.op in ("zext", "sext"):
         if inner.width == width:
             return inner
         if inner.width > width:
             return b.emit("trunc", width, inner)
         return b.emit(a.op, width, inner)
-    if op == a.op and not isinstance(inner, (int, str, type(None))):
+    if op == a.op:
         return b.emit(op, width, inner)
-    if op == "trunc" and a.op == "or" and not isinstance(inner, (int, str, type(None))):
-        second = a.args[1]
-        assert not isinstance(second, (int, str))
-        if second.const is not None and second.const & (1 << width) - 1 == 0:
+    if op == "trunc" and a.op == "or":
+        parts = _with_constant(a)
+        if parts is not None and parts[1] & (1 << width) - 1 == 0:
             return b.emit(op, width, inner)
     return None
 
@@ -143,29 +158,24 @@ def _fold_width(b: Builder, op: str, width: int, a: Value) -> Value | None:
 def _fold_boxed(b: Builder, op: str, a: Value, c: Value, k: int) -> Value | None:
     """What looks at some bits of a value put together from a narrow one and a constant: floating-
     point registers with a number of 32 bits, flags."""
-    inner = a.args[0] if a.args else None
-    if isinstance(inner, (int, str, type(None))):
-        return None
-    if a.op == "zext":
+    inner = _argument(a)
+    if a.op == "zext" and inner is not None:
         if op == "and" and k & (1 << inner.width) - 1 == (1 << inner.width) - 1:
             return a
         if op == "shr" and inner.width <= k < a.width:
             return b.const(0, a.width)
         if op == "eq" and k == 0 and inner.width == 1:
             return b.emit("xor", 1, inner, b.const(1, 1))
-    if a.op != "or":
+    parts = _with_constant(a) if a.op == "or" else None
+    if parts is None:
         return None
-    second = a.args[1]
-    assert not isinstance(second, (int, str))
-    if second.const is None:
-        return None
-    if op == "and" and second.const & k == k:
+    other, bits = parts
+    if op == "and" and bits & k == k:
         return c
-    if op == "and" and second.const & k == 0:
-        return b.emit("and", a.width, inner, c)
+    if op == "and" and bits & k == 0:
+        return b.emit("and", a.width, other, c)
     if op == "shr" and k < a.width:
-        rest = b.const(second.const >> k, a.width)
-        return b.emit("or", a.width, b.emit("shr", a.width, inner, c), rest)
+        return b.emit("or", a.width, b.emit("shr", a.width, other, c), b.const(bits >> k, a.width))
     return None
 
 
@@ -201,41 +211,33 @@ def _fold_binary(
     if op == "xor":  # v ^ (v ^ w) = w
         for one, other in ((a, c), (c, a)):
             if other.op == "xor" and one is other.args[0]:
-                rest = other.args[1]
-                assert not isinstance(rest, (int, str))
-                return rest
+                return _argument(other, 1)
             if other.op == "and" and one is other.args[0]:  # v ^ (v & k) = v & ~k
-                mask = other.args[1]
-                if not isinstance(mask, (int, str)) and mask.const is not None:
-                    return b.emit("and", width, one, b.const(~mask.const, width))
+                parts = _with_constant(other)
+                if parts is not None:
+                    return b.emit("and", width, one, b.const(~parts[1], width))
     if k is not None:
         simpler = _fold_boxed(b, op, a, c, k)
         if simpler is not None:
             return simpler
     if k is not None and op == a.op and op in ("add", "and", "or", "xor"):
         # (v op k1) op k2 = v op (k1 op k2)
-        inner, k1 = a.args[0], a.args[1]
-        if (
-            not isinstance(k1, (int, str))
-            and k1.const is not None
-            and not isinstance(inner, (int, str))
-        ):
-            return b.emit(op, width, inner, b.const(evaluate(op, width, k1.const, k), width))
+        parts = _with_constant(a)
+        if parts is not None:
+            inner, k1 = parts
+            return b.emit(op, width, inner, b.const(evaluate(op, width, k1, k), width))
     return None
 
 
 def _narrowed(b: Builder, op: str, a: Value, c: Value, k: int | None) -> tuple[Value, Value] | None:
     """What a comparison of values that were extended alike is one of, if any; *k* is *c* as a
     constant. Extending by the sign keeps both orders, with zeros only the unsigned one."""
-    x = a.args[0]
-    assert not isinstance(x, (int, str))
-    if x.width == 1 or (a.op == "zext" and op == "lts"):
+    x = _argument(a)
+    if x is None or x.width == 1 or (a.op == "zext" and op == "lts"):
         return None
     if k is not None:
         low = k & ((1 << x.width) - 1)
         same = evaluate(a.op, a.width, low, arg_width=x.width) == k
         return (x, b.const(low, x.width)) if same else None
-    y = c.args[0] if c.op == a.op else None
-    if y is None or isinstance(y, (int, str)) or y.width != x.width:
-        return None
-    return x, y
+    y = _argument(c) if c.op == a.op else None
+    return None if y is None or y.width != x.width else (x, y)

@@ -45,6 +45,7 @@ MAX_BREAKPOINTS: Final = 32768
 MAX_WATCHPOINTS: Final = 4096
 PRINT_WORDS: Final = 2048  # slots of what breakpoints' commands print
 WATCH_FILTER: Final = 64  # slots of the filter of watched lines
+MAX_ACCESS: Final = 8  # bytes of a load or store at most
 WATCH_WORDS: Final = 3  # address, length, kinds (1 read, 2 write)
 UART_RING: Final = 0x1_0000  # bytes of the console output ring
 

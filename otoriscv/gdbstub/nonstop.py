@@ -53,6 +53,7 @@ class NonStop:
                 isinstance(action, StepRange) or self._session.target.long_steps
             ):
                 self.going.add(hart)
+                # a step is the way out of a range that nothing is in
                 self._span = hart, action if isinstance(action, StepRange) else StepRange(0, 0)
             else:
                 # The target leaves one range at a time; another's may be reported step by step.

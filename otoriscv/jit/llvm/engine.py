@@ -20,6 +20,7 @@ from otoriscv.core.layout import (
     LINE_SHIFT,
     LINES,
     MACHINE,
+    MAX_ACCESS,
     PAGE,
     SAMPLE_JUMP,
     SAMPLE_REGION,
@@ -95,7 +96,6 @@ PROMOTE: Final = 8
 REWRITES: Final = 8
 
 _INSIDE: Final = PAGE - 1
-_ACCESS: Final = 8  # bytes of an access at most
 _FETCH_BANKS: Final = 3
 
 
@@ -213,7 +213,9 @@ class LlvmEngine(InterpEngine):
         count = m[MACHINE["nwatchpoints"]]
         rows = [MACHINE["watchpoints"] + 3 * n for n in range(count)]
         if rows:
-            low = min(m[r] for r in rows) - (_ACCESS - 1)  # an access that begins here may reach it
+            low = min(m[r] for r in rows) - (
+                MAX_ACCESS - 1
+            )  # an access that begins here may reach it
             m[MACHINE["watch_low"]] = low & (1 << 64) - 1
             m[MACHINE["watch_span"]] = max(m[r] + m[r + 1] for r in rows) - low
             self._filter_lines([(m[r], m[r + 1]) for r in rows])

@@ -13,14 +13,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from otoriscv.core.layout import LINE_SHIFT, LINES, WATCH_FILTER
+from otoriscv.core.layout import LINE_SHIFT, LINES, MAX_ACCESS, WATCH_FILTER
 from otoriscv.core.slow import READS, WRITES
 from otoriscv.core.uop import Builder, Value
 
 __all__ = ["BlockPolicy", "FlatPolicy", "Window"]
 
 _LINE: Final = 1 << LINE_SHIFT
-_ACCESS: Final = 8  # bytes of an access at most
 #: Bytes that accesses tested together may be apart: what fits an immediate, about.
 _REACH: Final = 4096
 
@@ -76,7 +75,7 @@ class FlatPolicy:
 
     def _near_watches(self, m: Builder, address: Value, size: int) -> AbstractContextManager[None]:
         """What follows is for *size* bytes at *address* in the range of all watchpoints."""
-        more = max(0, size - _ACCESS)  # the range allows for the longest access
+        more = max(0, size - MAX_ACCESS)  # the range allows for the longest access
         inside = address.zext(64) + more - m.get_m("watch_low")
         return m.if_(inside.ltu(m.get_m("watch_span") + more))
 
@@ -106,7 +105,7 @@ def _bail_outside(m: Builder, low: Value, size: int, align: int, span: int) -> N
 class _Group:
     """Accesses at constant distances from the *first* (relative to the window)."""
 
-    __slots__ = ("accesses", "align", "at", "end", "first", "start", "stores", "stores_at")
+    __slots__ = ("accesses", "align", "at", "end", "first", "start", "stores_at")
 
     def __init__(self, first: Value, size: int, at: int) -> None:
         self.first = first
@@ -115,8 +114,7 @@ class _Group:
         self.at = at  # where the first is in the block's body
         #: Kinds of watchpoints that see them, by (distance, size).
         self.accesses: dict[tuple[int, int], int] = {}
-        self.stores: list[tuple[int, int]] = []  # (distance, size)
-        self.stores_at = 0
+        self.stores_at = 0  # where the first store is there
 
     def join(self, distance: int, size: int) -> bool:
         """Take in an access; False: one test does not do for it."""
@@ -131,20 +129,20 @@ class _Group:
         """It has an access that watchpoints of a *kind* see."""
         self.accesses[distance, size] = self.accesses.get((distance, size), 0) | kind
 
+    @property
+    def stores(self) -> list[tuple[int, int]]:
+        """(distance, size) of what is written."""
+        return [access for access, kinds in self.accesses.items() if kinds & WRITES]
+
     def lines(self) -> list[int]:
         """Distances of bytes in every line that a store writes, wherever lines begin."""
-        found: list[int] = []
-        begin = last = None
+        runs: list[list[int]] = []  # of stores that lie in a line's length
         for distance, size in sorted(self.stores):
-            if begin is None or distance + size - begin > _LINE:
-                if begin is not None and last != begin:
-                    found.append(last)  # type: ignore[arg-type]  # set with begin
-                begin = distance
-                found.append(begin)
-            last = distance
-        if last is not None and last != begin:
-            found.append(last)
-        return found
+            if runs and distance + size - runs[-1][0] <= _LINE:
+                runs[-1].append(distance)
+            else:
+                runs.append([distance])
+        return [at for run in runs for at in dict.fromkeys((run[0], run[-1]))]
 
 
 class BlockPolicy(FlatPolicy):
@@ -172,10 +170,9 @@ class BlockPolicy(FlatPolicy):
             super().store(m, address, value)
             return
         group, offset, distance = found
-        group.note(distance, size, WRITES)
         if not group.stores:
             group.stores_at = len(m.body)
-        group.stores.append((distance, size))
+        group.note(distance, size, WRITES)
         m.astore(offset + self.window.offset, value)
 
     def _member(self, m: Builder, address: Value, size: int) -> tuple[_Group, Value, int] | None:

@@ -91,6 +91,7 @@ class InstalledRegions:
         self._decode = decode
         self._handler_at = handler_at
         self._rows: dict[int, _Row] = {}
+        self._owners: dict[int, CompiledRegion] = {}  # by slot
         self._free = list(range(MAX_REGIONS - 1, -1, -1))
         self._shelf: list[Placed] = []
         self._direct: Counter[int] = Counter()  # how many regions cover a place
@@ -117,7 +118,7 @@ class InstalledRegions:
         """The region that is entered at *place*, if one that can run there is."""
         entry = entry_offset(self._pool, place)
         number = int.from_bytes(self._view[entry : entry + 2], "little")
-        region = self._region_of_slot(number - FIRST_REGION)
+        region = self._owners.get(number - FIRST_REGION)
         return None if region is None or region.translated < translated else region
 
     def entered_in(self, start: int, end: int, *, translated: bool) -> list[int]:
@@ -164,6 +165,7 @@ class InstalledRegions:
                 self._view[LINES + line] |= LINE_REGION | LINE_CODE
             self._filter(start, end)
         self._rows[row] = _Row(placed, code, first, tuple(entries))
+        self._owners.update(dict.fromkeys(range(first, first + count), region))
         (self._translated if region.translated else self._direct).update(placed.places())
         return True
 
@@ -237,17 +239,11 @@ class InstalledRegions:
         better region's already, or not an instruction's."""
         number = int.from_bytes(self._view[entry : entry + 2], "little")
         if number >= FIRST_REGION:
-            other = self._region_of_slot(number - FIRST_REGION)
+            other = self._owners.get(number - FIRST_REGION)
             return other is None or _worth(other) < _worth(region)
         if 0 < number < len(SPECIAL):
             return False
         return number != 0 or self._decode(place, entry) is not None
-
-    def _region_of_slot(self, slot: int) -> CompiledRegion | None:
-        for row in self._rows.values():
-            if row.first <= slot < row.first + len(row.entries):
-                return row.placed.region
-        return None
 
     def _drop(self, number: int) -> Placed:
         """Forget a region: its entries are decoded anew."""
@@ -263,6 +259,8 @@ class InstalledRegions:
         self._code.free(row.code)
         self._free.append(number)
         self._slots.free(row.first, len(row.entries))
+        for slot in range(row.first, row.first + len(row.entries)):
+            del self._owners[slot]
         region = row.placed.region
         covered = self._translated if region.translated else self._direct
         for start, end in row.placed.spans():

@@ -8,7 +8,7 @@ unusual commits the state at the instruction and lets the interpreter execute th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -165,13 +165,17 @@ class _RegionFunction(NativeFunction):
         if not self._is_fixed(node):
             super()._node(node)
             return
-        lines, self.lines = self.lines, []
-        super()._node(node)
-        made, self.lines = self.lines, lines
-        self._names[id(node)] = self._fixed[id(node)] = self._once(made, self._names[id(node)])
+        self._names[id(node)] = self._fixed[id(node)] = self._once(lambda: self._named(node))
 
-    def _once(self, made: list[str], name: str) -> str:
-        """Hoist the lines that compute *name*, unless the same is there; its name there."""
+    def _named(self, node: Value) -> str:
+        super()._node(node)
+        return self._names[id(node)]
+
+    def _once(self, make: Callable[[], str]) -> str:
+        """Hoist what *make* computes, unless the same is there; its name there."""
+        lines, self.lines = self.lines, []
+        name = make()
+        made, self.lines = self.lines, lines
         text = "\n".join(line.partition(" = ")[2].replace(made[0].split()[0], "_") for line in made)
         known = self._known.setdefault(text, name)
         if known == name:
@@ -195,17 +199,12 @@ class _RegionFunction(NativeFunction):
             return
         # It changes seldom: then it is the interpreter's.
         value = node.args[1]
-        lines, self.lines = self.lines, []
-        was = self.get(str(node.args[0]))
-        was, self.lines = self._once(self.lines, was), lines
+        was = self._once(lambda: self.get(str(node.args[0])))
         text = f"icmp ne {self.typed(value)}, {was}"
-        if id(value) not in self._fixed:
+        if id(value) in self._fixed:
+            self._bail_unless_passed(self._once(lambda: self.new(text)))
+        else:
             self._bail(self.new(text))
-            return
-        lines, self.lines = self.lines, []
-        change = self.new(text)
-        change, self.lines = self._once(self.lines, change), lines
-        self._bail_unless_passed(change)
 
     def _op_pc(self, node: Value) -> str:
         return "%E" if self.xlen == 64 else self.new("trunc i64 %E to i32")
