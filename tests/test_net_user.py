@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -254,6 +255,24 @@ def test_options() -> None:
 def test_bad_options(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_net(text)
+
+
+def test_ports_that_the_host_chooses() -> None:
+    """Each is its own, also where the second socket has the lower descriptor."""
+    lib = slirp.library()
+    assert lib is not None
+    low = os.open(os.devnull, os.O_RDONLY)
+    net = slirp.Slirp(lib, UserNet(), lambda frame: None)
+    rule = Forward(False, IPv4Address("127.0.0.1"), 0, None, 7)
+    try:
+        first = net.forward(rule)
+        os.close(low)
+        second = net.forward(rule)
+        assert first and second and first != second
+        for port in (first, second):
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    finally:
+        net.close()
 
 
 def test_a_port_in_use() -> None:
