@@ -192,9 +192,17 @@ def test_a_watchpoint_on_what_a_region_writes(guest: Guest) -> None:
 
 
 @EACH
-def test_an_unrelated_watchpoint_keeps_the_loop_compiled(guest: Guest) -> None:
+@pytest.mark.parametrize(
+    "watched",
+    [(0x1040,), (0xFC0, 0x1040), (0x8000,), (0x800, 0x8000)],
+    ids=["in its page", "on both sides", "elsewhere", "far on both sides"],
+)
+def test_unrelated_watchpoints_keep_the_loop_compiled(
+    guest: Guest, watched: tuple[int, ...]
+) -> None:
     guest.start(1_000_000)
-    guest.machine.watchpoints.add(RAM + 0x1040, 4, 3)
+    for distance in watched:
+        guest.machine.watchpoints.add(RAM + distance, 4, 3)
     guest.machine.run(steps=4_000_000)
     before, retired = guest.compiled_steps, guest.machine.retired
     guest.machine.run(steps=4_000_000)
