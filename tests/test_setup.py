@@ -12,18 +12,24 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+#: As apt-get 2.6: with -y only --print-uris keeps `install` from installing.
 APT = """#!/bin/sh
 echo "$@" >> "$LOG"
 case "$*" in
-*--assume-no*gdb-multiarch*)
+*--print-uris*gdb-multiarch*|*--print-uris*flex*)
     [ -e "$LOG.known" ] || [ -z "$UNKNOWN" ] || { echo "E: Unable to locate package"; exit 100; }
     echo "The following NEW packages will be installed:"
     echo "  gcc-riscv64-unknown-elf gdb-multiarch"
     echo "  picolibc-riscv64-unknown-elf"
     echo "Need to get 123 MB of archives."
     echo "After this operation, 1,234 MB of additional disk space will be used."
-    exit 1 ;;
+    echo "'http://somewhere/pool/main/g/gdb.deb' gdb.deb 4096 MD5Sum:00" ;;
 *update*) : > "$LOG.known" ;;
+*install*)
+    for name in bison flex; do
+        : > "${0%/*}/$name"
+        chmod +x "${0%/*}/$name"
+    done ;;
 esac
 """
 
@@ -45,7 +51,7 @@ class Box:
         self.bin = directory / "bin"
         self.bin.mkdir()
         self.log_file = directory / "log"
-        for name in ("env", "sh"):
+        for name in ("chmod", "env", "sh"):
             (self.bin / name).symlink_to(str(shutil.which(name)))
 
     def program(self, name: str, text: str) -> None:
@@ -140,6 +146,34 @@ def test_another_system_is_told_its_package_names(
     said = capfd.readouterr().out
     assert f"{manager} install" in said
     assert package in said
+
+
+def test_the_kernels_tools_are_installed_once(
+    setup: ModuleType, box: Box, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(setup, "is_root", lambda: True)
+    monkeypatch.setitem(setup.DEBIAN, "linux32", {name: (name,) for name in ("bison", "flex")})
+    assert setup.main(["linux32", "--dry-run"]) == 0
+    assert "123 MB to fetch, 1,234 MB on disk" in capfd.readouterr().out
+    assert not (box.bin / "flex").exists() and len(box.log) == 1
+    assert setup.main(["linux32"]) == 0
+    assert (box.bin / "flex").exists()
+    assert box.log[2] == "-y --no-install-recommends install bison flex"
+    assert setup.main(["linux32"]) == 0
+    assert len(box.log) == 3
+
+
+def test_the_kernels_tools_need_a_debian_and_root(
+    setup: ModuleType, box: Box, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(setup, "is_root", lambda: False)
+    assert setup.main(["linux32"]) == 1
+    said = capfd.readouterr().err
+    assert "needs root, and there is no sudo" in said and "bison bc" in said
+    (box.bin / "apt-get").unlink()
+    assert setup.main(["linux32"]) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("setup: linux32 needs what Debian has as gcc-riscv64-linux-gnu")
 
 
 def test_nothing_is_done_twice(

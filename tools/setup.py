@@ -1,4 +1,4 @@
-"""What `make demo` and `make test` need: ./.venv with otoriscv, and Debian packages when missing.
+"""What make's targets need: ./.venv with otoriscv, and Debian packages when missing.
 
 Says what it will fetch and how much room that takes before it fetches anything, asks nothing, and
 does nothing (network included) when everything is there. Started through tools/setup.
@@ -15,7 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +23,22 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDS = {
     "demo": ("cc", "picolibc", "gdb"),
     "test": ("cc", "picolibc", "gdb", "qemu", "qemu-user", "dtc"),
+}
+# What only Debian is asked for: a program or file, and the packages that bring it.
+DEBIAN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "test-slow": {
+        "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin": ("opensbi",),
+        "/usr/lib/u-boot/qemu-riscv64/u-boot.bin": ("u-boot-qemu",),
+        "mkfs.ext4": ("e2fsprogs",),
+    },
+    "linux32": {
+        "riscv64-linux-gnu-gcc": ("gcc-riscv64-linux-gnu",),
+        "gcc": ("gcc", "libc6-dev"),
+        "make": ("make",),
+        "flex": ("flex",),
+        "bison": ("bison",),
+        "bc": ("bc",),
+    },
 }
 EXTRAS = {"demo": "", "test": "[test]"}
 # Wheels of pyproject.toml's dependencies, measured on Linux x86-64 with Python 3.11.
@@ -96,7 +112,8 @@ def privileged(command: Sequence[str], what: str) -> list[str]:
 
 def apt_plan(packages: Sequence[str]) -> tuple[list[str], str] | None:
     """What apt would install for *packages* and its words on sizes; None: it knows them not."""
-    code, said = capture([*APT, "--assume-no", "install", *packages])
+    # needs no rights and changes nothing; --assume-no would install, as -y is stronger
+    code, said = capture([*APT, "--print-uris", "install", *packages])
     block = re.search(r"following NEW packages will be installed:\n((?:  .*\n)+)", said)
     if block is None:
         if code == 0:  # nothing to do
@@ -133,6 +150,21 @@ def install_debian(packages: Sequence[str], dry_run: bool) -> None:
         say("trying once more with fresh lists")
         run(privileged(["apt-get", "update"], what))
         run(command)
+
+
+def debian_packages(target: str, dry_run: bool) -> None:
+    """What `DEBIAN` has for *target*, installed when it is not there."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    missing = [
+        package
+        for name, packages in DEBIAN[target].items()
+        if not (Path(name).exists() if name.startswith("/") else shutil.which(name, path=path))
+        for package in packages
+    ]
+    if missing and load_tools().package_manager() != "apt-get":
+        raise SetupError(f"{target} needs what Debian has as {' '.join(missing)}")
+    if missing:
+        install_debian(missing, dry_run)
 
 
 def system_packages(target: str, dry_run: bool) -> None:
@@ -199,11 +231,15 @@ def python_packages(target: str, dry_run: bool) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="tools/setup", description=__doc__)
-    parser.add_argument("target", choices=sorted(NEEDS))
+    parser.add_argument("target", choices=sorted({*NEEDS, *DEBIAN}))
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--no-system", action="store_true", help="no system packages")
     args = parser.parse_args(argv)
     try:
+        if args.target in DEBIAN:
+            if not args.no_system:
+                debian_packages(args.target, args.dry_run)
+            return 0
         if not args.no_system:
             system_packages(args.target, args.dry_run)
         python_packages(args.target, args.dry_run)

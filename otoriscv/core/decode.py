@@ -27,8 +27,9 @@ __all__ = [
     "IsaError", "decode_native", "handlers", "numbers", "variant_sets",
 ]  # fmt: skip
 
-#: Instructions kept decoded, of half a kilobyte each; there is a decoder for each engine.
+#: Instructions kept decoded, of 320 bytes each; there is a decoder for each engine.
 _CACHE_LIMIT: Final = 1 << 14
+_NO_VARIANT: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Decoder:
             if row.matches(word):
                 break
         else:
-            return Insn(ILLEGAL, ILLEGAL, {}, length, word, frozenset())
+            return Insn(ILLEGAL, ILLEGAL, {}, length, word, _NO_VARIANT)
         operands = {name: f.extract(word) for name, f in row.fields.items()}
         base = row
         if row.expands:
@@ -102,7 +103,7 @@ class Decoder:
         self, row: Row, operands: dict[str, int], pc_low: int, length: int
     ) -> frozenset[str]:
         if not row.variants:
-            return frozenset()
+            return _NO_VARIANT
         b = Builder(self.isa.xlen)
 
         def get(*names: str) -> Value:

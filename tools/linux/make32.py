@@ -20,30 +20,17 @@ from otoriscv.tools import find_cc
 from tools.linux.cpio import Archive
 from tools.linux.debian import DebianError, Packages
 from tools.linux.make64 import BUILD, ROOT
+from tools.setup import SetupError, debian_packages
 
 RELEASE: Final = "bookworm"
 SOURCE: Final = "linux-source-6.1"
 KERNEL: Final = BUILD / "vmlinuz32"
 SYMBOLS: Final = BUILD / "vmlinux32"
 INITRD: Final = BUILD / "initrd32.gz"
+_FETCHED: Final = BUILD / "source"
 _HERE: Final = Path(__file__).resolve().parent
 _INIT: Final = _HERE / "init32.c"
 _CROSS: Final = "riscv64-linux-gnu-"
-_NEEDED: Final = {
-    f"{_CROSS}gcc": "gcc-riscv64-linux-gnu",
-    "gcc": "gcc",
-    "make": "make",
-    "flex": "flex",
-    "bison": "bison",
-    "bc": "bc",
-    "xz": "xz-utils",
-}
-
-
-def _check() -> None:
-    missing = [package for tool, package in _NEEDED.items() if shutil.which(tool) is None]
-    if missing:
-        raise DebianError(f"needs more packages: apt-get install {' '.join(missing)}")
 
 
 def _run(command: Sequence[str], folder: Path, log: Path) -> None:
@@ -55,29 +42,30 @@ def _run(command: Sequence[str], folder: Path, log: Path) -> None:
         raise DebianError(f"{' '.join(command[:2])} failed: see {log.relative_to(ROOT)}")
 
 
-def _source() -> Path:
+def _source(packages: Packages) -> Path:
     """The unpacked source."""
     tree = BUILD / SOURCE
     if not (tree / "Makefile").exists():
-        folder = BUILD / "source"
-        folder.mkdir(parents=True, exist_ok=True)
-        package = Packages(folder, RELEASE, "amd64").fetch(SOURCE)
-        unpacked = folder / "unpacked"
+        package = packages.fetch(SOURCE)
+        unpacked = _FETCHED / "unpacked"
+        shutil.rmtree(unpacked, ignore_errors=True)
         _run(["dpkg-deb", "-x", str(package), str(unpacked)], BUILD, BUILD / "linux32.log")
         with tarfile.open(unpacked / "usr/src" / f"{SOURCE}.tar.xz") as archive:
-            archive.extractall(BUILD, filter="fully_trusted")
+            archive.extractall(unpacked, filter="fully_trusted")
+        (unpacked / SOURCE).rename(tree)
         shutil.rmtree(unpacked)
     return tree
 
 
 def kernel() -> None:
     """Configure and build."""
-    _check()
+    packages = Packages(_FETCHED, RELEASE, "amd64")
+    debian_packages("linux32", dry_run=False)
     print(
         f"linux32: {SOURCE} from Debian {RELEASE} (140 MB), built here: some ten minutes",
         flush=True,
     )
-    tree, log = _source(), BUILD / "linux32.log"
+    tree, log = _source(packages), BUILD / "linux32.log"
     make = ["make", "ARCH=riscv", f"CROSS_COMPILE={_CROSS}"]
     fragment = str(_HERE / "rv32.config")
     _run([*make, "tinyconfig"], tree, log)
@@ -106,12 +94,12 @@ def initramfs() -> None:
 def main() -> int:
     """Build what is missing and say how to boot."""
     try:
-        BUILD.mkdir(exist_ok=True)
+        _FETCHED.mkdir(parents=True, exist_ok=True)
         if not INITRD.exists() or INITRD.stat().st_mtime < _INIT.stat().st_mtime:
             initramfs()
         if not KERNEL.exists():
             kernel()
-    except DebianError as error:
+    except (DebianError, SetupError) as error:
         print(f"linux32: {error}", file=sys.stderr)
         return 1
     image, initrd, symbols = (path.relative_to(ROOT) for path in (KERNEL, INITRD, SYMBOLS))
