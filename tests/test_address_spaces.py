@@ -127,20 +127,22 @@ class LargeScene:
     All are read, all page tables change, something happens, and all are read again.
     """
 
-    def __init__(self, engine: str, mode: str, level: int, flags: int) -> None:
-        self.small = Scene(engine, mode, LEAF | flags & U)
+    def __init__(
+        self, engine: str, mode: str, level: int, flags: int, places: tuple[int, int] = PLACES
+    ) -> None:
+        self.small = Scene(engine, mode, LEAF | flags & (U | G))
         self.box, self.tables = self.small.box, self.small.tables
         span = 1 << 12 + level * self.tables.bits
-        large = self.small.va + (4 << 30 if mode != "sv32" else 64 << 20) & -span
+        self.large = large = self.small.va + (4 << 30 if mode != "sv32" else 64 << 20) & -span
         entry = self.tables.map(large, TARGET & -span, flags, level)
-        self.places = [large + (TARGET + place & span - 1) for place in PLACES]
-        for place in PLACES:
+        self.places = [large + (TARGET + place & span - 1) for place in places]
+        for place in places:
             self.box.memory.write(TARGET + place, OLD.to_bytes(8, "little"))
         window = self.small.window + PAGE
         self.tables.map(window, entry & -PAGE, V | R | W | A | D | G)
         self.entry = window + (entry & PAGE - 1)
 
-    def read_twice(self, fence: str) -> tuple[list[int], list[int]]:
+    def read_twice(self, fence: str, **registers: int) -> tuple[list[int], list[int]]:
         """What is read before and after at two places of the superpage and in the small page."""
         small, box, x = self.small, self.box, self.box.hart.x
         store = "sw" if box.xlen == 32 else "sd"
@@ -155,6 +157,8 @@ class LargeScene:
         x[20], x[21] = self.places
         x[22] = self.entry
         x[13] = x[14] = x[15] = GONE
+        for name, value in registers.items():
+            x[int(name[1:])] = value
         box.hart.priv = 1
         box.hart.pc = small.code
         assert box.run(40) == Exit.SLICE
@@ -178,6 +182,45 @@ def test_a_fence_in_a_superpage(engine: str, mode: str, level: int, user: bool, 
     assert after[:2] == [GONE, GONE]
     if engine not in ("python", STEP):
         assert after[2] == OLD
+    scene.close()
+
+
+@native
+def test_a_fence_in_a_global_superpage_after_a_switch(engine: str, mode: str) -> None:
+    """The switch kept it, so it is still known that it is one."""
+    scene = LargeScene(engine, mode, 1, LEAF | G)
+    other = asid_of(scene.tables, 6)
+    assert scene.read_twice("csrw satp, s7", x23=other) == ([OLD] * 3, [OLD] * 3)
+    scene.close()
+    scene = LargeScene(engine, mode, 1, LEAF | G)
+    assert scene.read_twice("csrw satp, s7; sfence.vma s5", x23=other) == (
+        [OLD] * 3, [GONE, GONE, OLD],
+    )  # fmt: skip
+    scene.close()
+
+
+@every
+@pytest.mark.parametrize("user", [False, True])
+def test_a_fence_in_one_of_two_superpages(engine: str, mode: str, user: bool) -> None:
+    scene = LargeScene(engine, mode, 1, LEAF | (U if user else 0))
+    beside = scene.large + (1 << 12 + scene.tables.bits)
+    scene.tables.map(beside, TARGET, LEAF | (U if user else 0), 1)
+    _, after = scene.read_twice("lw t1, 0(s7); sfence.vma s5", x23=beside)
+    assert after[:2] == [GONE, GONE]
+    scene.close()
+
+
+@every
+@pytest.mark.parametrize("user", [False, True])
+def test_a_fence_in_the_larger_of_two_superpages(engine: str, mode: str, user: bool) -> None:
+    """The smaller one was entered behind it."""
+    if mode == "sv32":
+        return  # all have one size
+    scene = LargeScene(engine, mode, 2, LEAF | (U if user else 0), (0x4000, 0x20_3000))
+    smaller = scene.large + (1 << 30)
+    scene.tables.map(smaller, TARGET, LEAF | (U if user else 0), 1)
+    _, after = scene.read_twice("lw t1, 0(s7); sfence.vma s5", x23=smaller)
+    assert after[:2] == [GONE, GONE]
     scene.close()
 
 

@@ -223,6 +223,9 @@ def test_printf(machine: Machine) -> None:
     programs.put(hart.pc, (), [printf(rb"\"\t\\n\'\e%d\n\q", 5) + END])  # as gdb sends them
     assert not programs.stops(hart)
     assert said.pop() == b"\"\t\\n'\x1b5\n\\q"
+    programs.put(hart.pc, (), [printf(rb"\a\b\e\f\n\r\t\v") + END])
+    assert not programs.stops(hart)
+    assert said.pop() == bytes((7, 8, 27, 12, 10, 13, 9, 11))  # as in C
     programs.put(hart.pc, [const(0) + END], [printf(b"never") + END])
     assert not programs.stops(hart) and len(said) == 1
     programs.put(hart.pc, [const(0) + END, const(1) + END], ())

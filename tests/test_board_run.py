@@ -248,6 +248,75 @@ here: lw t2, 0(t0)
     guest.close()
 
 
+def test_what_a_device_schedules_comes_on_time(engine: str) -> None:
+    """Within a run, whose slice was to end later."""
+
+    class Alarm:
+        name = "alarm"
+
+        def read(self, offset: int, access: Access) -> int:
+            return 0
+
+        def write(self, offset: int, value: int, access: Access) -> None:
+            due = guest.instant + value
+            guest.schedule(value, lambda: seen.append(guest.instant - due))
+
+        def reset(self) -> None:
+            pass
+
+    source = """
+_start:
+    li t0, 0x30000000
+    li t1, 333
+1:  addi t2, t2, 1
+    andi t3, t2, 0x1ff
+    bnez t3, 1b
+    sw t1, 0(t0)
+    j 1b
+"""
+    guest = machine(source, engine)  # an instruction is a nanosecond
+    guest.attach(0x3000_0000, 0x1000, Alarm())
+    seen: list[int] = []
+    guest.run(steps=19_500)
+    assert seen == [0] * 12  # once in 1538 steps
+    guest.close()
+
+
+def test_the_guest_sets_the_time(engine: str) -> None:
+    """A timer that was far ahead is near, and is taken after as many steps as are left."""
+    source = f"""
+_start:
+    la t0, handler
+    csrw mtvec, t0
+    li s0, 0x2004000
+    li t1, 1000000
+    sd t1, 0(s0)
+    li t0, 0x80
+    csrw mie, t0
+    csrsi mstatus, 8
+    li s1, 0x200bff8
+    li t1, 999000
+    li a1, 300
+1:  addi a1, a1, -1
+    bnez a1, 1b
+    sd t1, 0(s1)
+2:  addi a0, a0, 1
+    j 2b
+    .align 2
+handler:
+    li a1, 1000 / 2
+    sub a0, a0, a1
+    slti a1, a0, -1
+    bnez a1, finish
+    li a1, 2
+    blt a0, a1, pass
+    j finish
+{FINISH}
+"""
+    stop, _ = run(source, engine, mips=10)  # a tick each instruction
+    assert (stop.reason, stop.code) == (StopReason.EXIT, 0)
+
+
 def test_a_scheduled_callback_comes_on_time(engine: str) -> None:
     guest = machine(SPIN, engine)
     seen: list[int] = []

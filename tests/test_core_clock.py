@@ -53,6 +53,25 @@ def test_deadlines_as_poll_sees_them(ticks: int) -> None:
     box.close()
 
 
+@pytest.mark.parametrize("moved", ["set_ticks", "skip_to"])
+def test_a_poll_with_budget_left_sees_that_time_was_moved(moved: str) -> None:
+    box = Box(64)
+    box.set_m(slice_end=5000)
+    clock = VirtualClock(box.m, lambda: steps_of(box), 10)
+    clock.start()
+    box.set(mtimecmp=1000)  # one tick each step
+    assert box.call("poll") == 0 and box.get_m("steps_end") == 1000
+    if moved == "set_ticks":
+        clock.set_ticks(400)
+    else:
+        clock.skip_to(400)
+    assert box.call("poll") == 0 and box.get("mip") == 0
+    assert (steps_of(box), box.get_m("steps_end")) == (0, 600)
+    getattr(clock, moved)(1000)
+    assert box.call("poll") == 0 and box.get("mip") == 1 << 7
+    box.close()
+
+
 def test_host() -> None:
     box = Box(64)
     now = [12345]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from otoriscv.board.machine import Machine
+from otoriscv.board.stops import StopReason
 from otoriscv.core.encode import assemble
-from otoriscv.core.layout import MACHINE
+from otoriscv.core.layout import LINE_SHIFT, MACHINE, WATCH_FILTER
 from otoriscv.core.slow import READS, WRITES
 from otoriscv.core.uop import Builder, uses_op
 from otoriscv.jit.engines import probe
@@ -267,3 +268,102 @@ def test_watchpoints_on_each_of_a_blocks_accesses(xlen: int, kinds: int) -> None
                 assert machine.m[MACHINE["region_steps"]] > 20_000
             machine.close()
         assert stops[0] == stops[1]
+
+
+class Watching:
+    """A loop, at `at("loop")`, in a region that was compiled while something is watched."""
+
+    def __init__(self, xlen: int, source: str) -> None:
+        jit = JitSettings(workers=0, cache=False)
+        self.machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, SIZE)], engine="llvm", jit=jit)
+        program = assemble(source, xlen, RAM)
+        self.at = program.symbols.__getitem__
+        self.machine.memory.write(RAM, program.code)
+        self.hart = self.machine.harts[0]
+        self.hart.pc = RAM
+        self.machine.watchpoints.add(RAM + SIZE - 1, 1, WRITES)  # never hit
+        self.machine.run(steps=100)
+        assert isinstance(self.machine.engine, LlvmEngine)
+        self.machine.engine.compile_now(self.hart, self.at("loop"), 64)
+
+    def stops_at(self, address: int, length: int, kinds: int) -> int | None:
+        """The pc where the loop, entered at its head, stops for the only watchpoint, if it does."""
+        machine, hart = self.machine, self.hart
+        machine.watchpoints.clear()
+        machine.watchpoints.add(RAM + SIZE - 1, 1, WRITES)
+        machine.run(steps=50)  # past where it stopped
+        hart.pc = self.at("loop")
+        machine.watchpoints.add(address, length, kinds)
+        machine.watchpoints.remove(RAM + SIZE - 1, 1, WRITES)
+        before = machine.m[MACHINE["region_steps"]]
+        stop = machine.run(steps=1000)
+        if stop.reason is StopReason.WATCH:
+            return stop.pc
+        assert machine.m[MACHINE["region_steps"]] - before > 900
+        return None
+
+
+@BOTH
+@pytest.mark.parametrize("first", ["lw a1, 0(s1)", "lbu a1, 66(s1)"], ids=["odd", "narrow"])
+def test_a_watchpoint_behind_the_line_in_which_an_access_begins(xlen: int, first: str) -> None:
+    """The store is not aligned, though the access before it, off the same address, is."""
+    guest = Watching(
+        xlen,
+        f"""
+        la   s1, data
+    loop:
+        {first}
+        addi a0, a0, 1
+        sw   a0, 62(s1)
+        j    loop
+        .align 7
+    data:
+        .zero 128
+    """,
+    )
+    data = guest.at("data")
+    assert guest.stops_at(data + 65, 1, WRITES) == guest.at("loop") + 8
+    guest.machine.close()
+
+
+#: Accesses off one address: of how many bytes and where, in the order of instructions.
+SPREAD = """
+loop:
+    lw   a1, 0(s1)
+    sh   a0, -64(s1)
+    lbu  a2, 67(s1)
+    addi a0, a0, 1
+    j    loop
+"""
+SPREAD_AT = ((0, 4, READS), (-64, 2, WRITES), (67, 1, READS))
+
+
+@BOTH
+def test_one_watchpoint_around_each_of_a_blocks_accesses(xlen: int) -> None:
+    """Nothing else is watched, so the range of what is watched is as narrow as it can be."""
+    guest = Watching(xlen, "la s1, loop + 0x4000\n" + SPREAD)
+    base = guest.hart.x[9]
+    for begin in (-72, -66, -65, -64, -63, -62, -8, -4, -1, 0, 3, 4, 60, 66, 67, 68):
+        for length in (1, 2, 8):
+            wanted = [
+                guest.at("loop") + 4 * n
+                for n, (at, size, _) in enumerate(SPREAD_AT)
+                if begin < at + size and at < begin + length
+            ]
+            found = guest.stops_at(base + begin, length, READS | WRITES)
+            assert found == (wanted[0] if wanted else None), (begin, length)
+    guest.machine.close()
+
+
+@BOTH
+def test_a_watchpoint_in_any_line(xlen: int) -> None:
+    """The filter of lines has a bit for each of its length; then it begins anew."""
+    guest = Watching(xlen, "la s1, loop + 0x4000\n" + SPREAD)
+    bits = 64 * WATCH_FILTER
+    first = (RAM >> LINE_SHIFT) + 256
+    for line in (*(first + (1 << n) for n in range(13)), first + bits - 1, first + bits + 65):
+        guest.hart.x[9] = address = line << LINE_SHIFT
+        assert guest.stops_at(address + 3, 1, READS) == guest.at("loop")
+        assert guest.stops_at(address + 4, 1, READS) is None
+        assert guest.stops_at(address - 66, 4, WRITES) == guest.at("loop") + 4  # over two lines
+    guest.machine.close()

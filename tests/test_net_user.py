@@ -233,6 +233,9 @@ def test_options() -> None:
     assert parse_net(text) == UserNet(
         (), IPv4Network("192.168.7.0/24"), True, False, "h", bytes.fromhex("020000000001")
     )
+    text = f"user,net=10.1.2.3/27,hostname={'h' * 32}"
+    assert parse_net(text) == UserNet(network=IPv4Network("10.1.2.0/27"), hostname="h" * 32)
+    assert len(forwards("user,hostfwd=::1-:1,hostfwd=::2-:2")) == 2
 
 
 @pytest.mark.parametrize(
@@ -243,10 +246,14 @@ def test_options() -> None:
         ("user,hostfwd=tcp::65536-:22", "should be hostfwd="),
         ("user,hostfwd=tcp:1.2.3.400:1-:22", "should be hostfwd="),
         ("user,hostfwd=tcp::1-:0", "should be hostfwd="),
-        ("user,net=10.0.0.0/30", "should be net="),
+        ("user,net=10.0.0.0/28", "should be net="),
+        ("user,net=0.0.0.0/0", "should be net="),
         ("user,net=::/64", "should be net="),
         ("user,restrict=yes", "restrict=on or off"),
         ("user,mac=01:00:00:00:00:00", "should be mac="),
+        ("user,mac=02:00:00:00:00", "should be mac="),
+        (f"user,hostname={'h' * 33}", "should be hostname="),
+        ("user,hostname=a_b", "should be hostname="),
         ("user,tftp=/x", "has the options hostfwd, net,"),
         ("user,", "has the options hostfwd, net,"),
         ("users", "is not user, connect"),
