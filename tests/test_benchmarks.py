@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -10,15 +11,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import boot, suite, system, whole
+from benchmarks import boot, caches, suite, system, whole
+from benchmarks import run as bench
 from benchmarks.debug import table as debug_table
 from benchmarks.debug_rows import CONDITION, RATES, SLOWDOWNS, START, Measured
 from benchmarks.plot import svg
 from benchmarks.programs import find_programs
-from benchmarks.run import Row, geometric_mean, run_engine, run_qemu, table
+from benchmarks.run import Row, Run, Work, geometric_mean, measure, run_engine, run_qemu, table
 from otoriscv import Machine
 from otoriscv.cli.main import main
-from otoriscv.tools import find_cc, find_picolibc, find_qemu
+from otoriscv.tools import Tool, find_cc, find_picolibc, find_qemu
 
 needs_cc = pytest.mark.skipif(not find_cc().usable, reason=find_cc().reason)
 needs_qemu = pytest.mark.skipif(not find_qemu().usable, reason=find_qemu().reason)
@@ -82,6 +84,50 @@ def test_steady_speed_is_what_twice_the_work_adds(
     assert "**of native**" in capfd.readouterr().out
     assert 25_000_000 < rows[0]["instructions"] < 32_000_000  # of 100 rounds, not of 200
     assert rows[0]["seconds"][0] > 0.001
+
+
+class Guests:
+    """Runs of known length instead of real ones: startup and *scale* times one work."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.scales: dict[Path, float] = {}
+        self._folder = folder
+        monkeypatch.setattr(bench, "run_one", self._run)
+        monkeypatch.setattr(bench, "build", lambda name, variant, to: self.make(variant, 0.0))
+
+    def make(self, variant: str, scale: float) -> suite.Kernel:
+        image = self._folder / f"{scale}"
+        self.scales[image] = scale
+        return suite.Kernel("work", variant, 64, image)
+
+    def _run(self, runner: str, kernel: suite.Kernel, timeout: float) -> Run:
+        scale = self.scales[kernel.image]
+        startup, work = {"qemu": (0.25, 8.0), "interp": (0.5, 2.0), "python": (0.5, 400.0)}[runner]
+        wall = startup + scale * work
+        stats: dict[str, Any] = {}
+        if runner != "qemu":
+            steps = round(1000 + scale * 50_000_000)
+            stats = {"instructions": steps, "seconds": wall, "jit": {}, "share": {}}
+        return Run(wall, wall / 2, f"checksum {scale}", stats)
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_a_run_counts_without_its_startup(
+    steady: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """CPU time is half of wall time here; `python` does a fiftieth of the work."""
+    guests = Guests(monkeypatch, tmp_path)
+    args = argparse.Namespace(
+        runners=["qemu", "interp", "python"], timeout=1, steady=steady, rounds=2, scale=1.0,
+        build=tmp_path,
+    )  # fmt: skip
+    rows = measure("rv64imac", [Work("work", guests.make, str)], args, lambda text: None)
+    times = [row.seconds for row in rows]
+    share = 0.5 if steady else 1.0
+    assert times == [pytest.approx([share * t] * 2) for t in (8.0, 2.0, 8.0)]
+    steps = [row.instructions for row in rows]
+    assert steps == [pytest.approx(n, rel=1e-3) for n in (50_000_000, 50_000_000, 1_000_000)]
+    assert [row.ratios[0] for row in rows] == [pytest.approx(n, rel=1e-2) for n in (1.0, 4.0, 0.02)]
 
 
 def test_the_programs_of_embench_are_found(tmp_path: Path) -> None:
@@ -156,6 +202,52 @@ def test_the_table_of_whole_runs() -> None:
     text = whole.table(whole.compare(rows))
     assert "| fib | 4.00 s | 1.00 s | 4.00 (4.00-4.00) |" in text
     assert "**2.00**" in text
+
+
+def test_the_table_of_whole_runs_by_variants() -> None:
+    """Each has QEMU's times of its own; medians are of the rounds' ratios."""
+    rows = [
+        whole.Whole("fib", "rv64imac", whole.QEMU, [4.0, 8.0, 4.0]),
+        whole.Whole("fib", "rv64imac", boot.WARM, [4.0, 2.0, 2.0]),
+        whole.Whole("fib", "rv32imac", whole.QEMU, [3.0, 3.0, 3.0]),
+        whole.Whole("fib", "rv32imac", boot.WARM, [0.5, 1.0, 1.0]),
+    ]
+    first, _, second = whole.table(whole.compare(rows)).partition("### rv32imac")
+    assert "| fib | 4.00 s | 2.00 s | 2.00 (1.00-4.00) |" in first and "**2.00**" in first
+    assert "| fib | 3.00 s | 1.00 s | 3.00 (3.00-6.00) |" in second and "**3.00**" in second
+
+
+def test_whole_runs_are_as_long_as_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """QEMU takes 3 s for a kernel's usual work, and results must agree."""
+    scales: dict[Path, float] = {}
+    said = {"qemu": "checksum", "interp": "checksum"}
+
+    def build(name: str, variant: str, to: Path, *, scale: float) -> suite.Kernel:
+        image = to / f"{scale:g}"
+        scales[image] = scale
+        return suite.Kernel(name, variant, 64, image)
+
+    def finish(words: list[str], cache: Path | None, timeout: float) -> tuple[float, float, str]:
+        qemu = words[0].startswith("qemu")
+        image = words[-1] if qemu else words[words.index("boot") + 1]
+        return 3 * scales[Path(image)], 0.0, said["qemu" if qemu else "interp"]
+
+    monkeypatch.setattr(whole, "build", build)
+    monkeypatch.setattr(whole, "finish", finish)
+    monkeypatch.setattr(caches.Caches, "__init__", lambda self, folder, xlen: None)
+    monkeypatch.setattr(caches.Caches, "of", lambda self, runner: tmp_path)
+    monkeypatch.setattr(whole, "find_qemu", lambda xlen: Tool("qemu", "", ("qemu",)))
+    args = argparse.Namespace(
+        engines=["interp"], variants=["rv64imac"], kernels=["fib"], build=tmp_path, timeout=1,
+        scale=1.0, work=6.0, rounds=2,
+    )  # fmt: skip
+    rows = whole.measure(args, lambda text: None)
+    assert [row.seconds for row in rows] == [pytest.approx([6.0, 6.0])] * 2
+    said["interp"] = "another"
+    with pytest.raises(whole.WholeError, match="interp on fib: 'another', not 'checksum'"):
+        whole.measure(args, lambda text: None)
 
 
 def test_boots_of_no_image_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,8 +122,11 @@ def resolve(station: Station) -> None:
     station.gateway = answer[22:28]
 
 
-def test_an_address_by_dhcp(joined: Join) -> None:
-    station, _, _ = joined("user,ipv6=off,hostname=otter")
+@pytest.mark.parametrize("net", ["10.0.2.0/24", "192.168.7.96/27"])
+def test_an_address_by_dhcp(joined: Join, net: str) -> None:
+    station, _, _ = joined(f"user,ipv6=off,hostname=otter,net={net}")
+    network = IPv4Network(net)
+    host, names, guest = (network[n].packed for n in (2, 3, 15))
     boot = b"\1\1\6\0" + b"oto!" + bytes(20) + MAC + bytes(202)
     options = b"\x63\x82\x53\x63" + b"\x35\1\1" + b"\xff"
     payload = (boot + options).ljust(300, b"\0")
@@ -132,8 +135,10 @@ def test_an_address_by_dhcp(joined: Join) -> None:
     station.send(0x800, ip(17, IPv4Address(0), everyone, datagram))
     offer = station.expect(lambda f: f[23:24] == b"\x11" and f[36:38] == half(68))
     answer = offer[42:]
-    assert answer[4:8] == b"oto!" and answer[16:20] == GUEST.packed  # yiaddr
-    assert b"\x35\1\2" in answer and b"\3\4" + HOST.packed in answer and b"otter" in answer
+    assert answer[4:8] == b"oto!" and answer[16:20] == guest  # yiaddr
+    assert b"\x35\1\2" in answer and b"otter" in answer
+    for number, data in ((1, network.netmask.packed), (3, host), (6, names)):
+        assert bytes([number, 4]) + data in answer
 
 
 def test_the_host_answers_echo_requests(joined: Join) -> None:
@@ -159,6 +164,20 @@ def test_datagrams_to_the_host(joined: Join) -> None:
         server.sendto(data[::-1], back)
         answer = station.expect(lambda f: f[23:24] == b"\x11" and f[36:38] == b"\x13\x88")
     assert answer[42 : 42 + len(DATA)] == DATA[::-1]
+
+
+def test_a_guest_that_is_restricted_reaches_no_sockets(joined: Join) -> None:
+    station, _, _ = joined("user,ipv6=off,restrict=on")
+    resolve(station)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.setblocking(False)
+        server.bind(("127.0.0.1", 0))
+        ports = b"\x13\x88" + half(server.getsockname()[1])
+        station.send(0x800, ip(17, GUEST, HOST, ports + half(8 + len(DATA)) + b"\0\0" + DATA))
+        station.send(0x800, ip(1, GUEST, HOST, b"\x08\0\0\0\x12\x34\0\1" + ECHO))
+        station.expect(lambda f: f[23:24] == b"\1")  # so the datagram was handled, too
+        with pytest.raises(BlockingIOError):
+            server.recv(100)
 
 
 def test_an_ipv6_prefix(joined: Join) -> None:
@@ -214,6 +233,28 @@ def test_a_forwarded_port(joined: Join) -> None:
     assert b"".join(got) == b"and good-bye"
 
 
+def test_a_forwarded_port_of_datagrams(joined: Join) -> None:
+    station, net, _ = joined("user,ipv6=off,hostfwd=tcp::0-:69,hostfwd=udp::0-:69")
+    resolve(station)
+    rule = net.forwards[1]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+        end.sendto(DATA, ("127.0.0.1", rule.host_port))
+        frame = station.expect(lambda f: f[23:24] == b"\x11")
+    assert frame[30:34] == GUEST.packed and frame[36:38] == half(69)
+    assert frame[42 : 42 + len(DATA)] == DATA
+
+
+def test_a_port_forwarded_to_another_guest_from_one_address(joined: Join) -> None:
+    station, net, _ = joined("user,ipv6=off,hostfwd=tcp:127.0.0.1:0-10.0.2.20:22")
+    resolve(station)
+    port = net.forwards[0].host_port
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.2", port), timeout=10)
+    with socket.create_connection(("127.0.0.1", port), timeout=10):  # slirp asks where that is
+        question = station.expect(lambda f: f[12:14] == b"\x08\6" and f[20:22] == b"\0\1")
+    assert question[38:42] == IPv4Address("10.0.2.20").packed
+
+
 def test_the_guest_is_not_reached_from_elsewhere_unless_told() -> None:
     (rule,) = forwards("user,hostfwd=::8080-:80")
     assert str(rule) == "tcp:127.0.0.1:8080-:80"
@@ -265,7 +306,7 @@ def test_bad_options(text: str, why: str) -> None:
 
 
 def test_ports_that_the_host_chooses() -> None:
-    """Each is its own, also where the second socket has the lower descriptor."""
+    """Each is its own, whichever socket has the lower descriptor."""
     lib = slirp.library()
     assert lib is not None
     low = os.open(os.devnull, os.O_RDONLY)
@@ -275,8 +316,9 @@ def test_ports_that_the_host_chooses() -> None:
         first = net.forward(rule)
         os.close(low)
         second = net.forward(rule)
-        assert first and second and first != second
-        for port in (first, second):
+        third = net.forward(rule)
+        assert len({first, second, third} - {0}) == 3
+        for port in (first, second, third):
             socket.create_connection(("127.0.0.1", port), timeout=10).close()
     finally:
         net.close()
@@ -311,6 +353,22 @@ def test_what_a_callback_raises_comes_out(joined: Join) -> None:
     query = b"\0\1\x08\0\6\4\0\1" + MAC + GUEST.packed + bytes(6) + HOST.packed
     with pytest.raises(RuntimeError, match="no room"):
         net.input(b"\xff" * 6 + MAC + half(0x806) + query)
+    net.close()
+
+
+@pytest.mark.parametrize("ipv6", [True, False])
+def test_timers_are_served(monkeypatch: pytest.MonkeyPatch, ipv6: bool) -> None:
+    """A router advertises itself from time to time (RFC 4861: every half an hour, or sooner)."""
+    lib = slirp.library()
+    assert lib is not None
+    frames: list[bytes] = []
+    net = slirp.Slirp(lib, UserNet(ipv6=ipv6), frames.append)
+    net.ready({})
+    assert not frames
+    later = time.monotonic_ns() + 1800 * 10**9
+    monkeypatch.setattr("otoriscv.board.slirp.time.monotonic_ns", lambda: later)
+    net.ready({})
+    assert [frame[54] for frame in frames] == [134] * ipv6
     net.close()
 
 

@@ -39,7 +39,10 @@ def test_net_options() -> None:
     assert parse_net("listen:0") == Net("127.0.0.1", 0, True)
     found = parse_net("connect:[::1]:99,mac=02:00:00:00:00:01")
     assert found == Net("::1", 99, False, bytes.fromhex("020000000001"))
-    for bad in ("", "9", "listen:", "connect:x:y", "listen:1,mac=5", "listen:1,mac=01:0:0:0:0:0"):
+    for bad in (
+        "", "9", "listen:", "connect:x:y", "listen:1,mac=5", "listen:1,mac=01:0:0:0:0:0",
+        "listen:1,tap=02:00:00:00:00:01",
+    ):  # fmt: skip
         with pytest.raises(ValueError, match="is not user, connect"):
             parse_net(bad)
 
