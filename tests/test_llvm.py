@@ -14,9 +14,10 @@ from otoriscv.board.machine import Machine
 from otoriscv.board.stops import StopReason
 from otoriscv.core.decode import Decoder, Insn, Isa
 from otoriscv.core.encode import assemble
-from otoriscv.core.layout import MACHINE, REGION_FILTER, SAMPLE_PC
+from otoriscv.core.layout import MACHINE, MEM, REGION_FILTER, SAMPLE_PC
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.arena import CodeArena
+from otoriscv.jit.llvm.compiler import FEW, JitError, Request, compile_request
 from otoriscv.jit.llvm.engine import LlvmEngine
 from otoriscv.jit.regions import discover, text, to_dot
 
@@ -450,3 +451,122 @@ def test_data_between_the_parts_of_a_region_leaves_it_alone(xlen: int) -> None:
     assert engine.statistics["dropped"] >= len(around)
     machine.close()
     assert not any(machine.m[first : first + REGION_FILTER])
+
+
+#: Three loops: `before` and `around` lead to `known`, which leads nowhere.
+NEIGHBOURS = """
+known:
+    addi a0, a0, 1
+    addi a1, a1, 1
+    j    known
+before:
+    addi a2, a2, 1
+    addi a3, a3, 1
+    bne  a2, x0, before
+    j    known
+patch:
+    sw   t1, 4(t0)
+    j    known
+"""
+
+
+@BOTH
+def test_what_other_regions_are_entered_at_stays_theirs(xlen: int) -> None:
+    """Until a region proves hot, and takes it in."""
+    machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, 1 << 20)], engine="llvm")
+    program = assemble(NEIGHBOURS, xlen, RAM)
+    machine.memory.write(RAM, program.code)
+    engine, hart, at = machine.engine, machine.harts[0], program.symbols
+    assert isinstance(engine, LlvmEngine)
+
+    def covering(pc: int) -> int:
+        return engine.compiled_at(pc, pc, translated=False)
+
+    hart.pc = at["known"]
+    machine.run(steps=2000)
+    [known] = engine.regions()
+    place = machine.memory.find(at["known"])
+    assert place is not None
+    delta, regions = place - at["known"], engine._regions
+    assert [
+        regions.entered_at(pc + delta, translated=False) is known for pc, _, _ in known.entries
+    ] == [True] * len(known.entries)
+    assert regions.entered_at(place, translated=True) is None
+    assert regions.entered_in(place, place + 2, translated=False) == [place]
+    assert not regions.entered_in(place, place + 2, translated=True)
+    assert not regions.entered_in(place - 64, place, translated=False)
+    hart.pc = at["before"]
+    hart.x[12] = 1
+    while not covering(at["before"]):
+        machine.run(steps=100)
+    assert covering(at["known"]) == 1
+    for _ in range(1000):
+        machine.run(steps=1000)
+        if covering(at["known"]) == 2:
+            break
+    large = max(engine.regions(), key=lambda region: region.instructions)
+    assert {at["before"], at["known"]} <= set(large.covered)
+    assert engine.slots_of(large) is not None  # it took the entries of the one before
+    # the larger one goes, and a store into what is left still takes effect
+    machine.memory.write(at["before"], machine.memory.read(at["before"], 4))
+    assert (covering(at["before"]), covering(at["known"])) == (0, 1)
+    hart.x[5] = at["known"]
+    hart.x[6] = int.from_bytes(assemble("addi a1, a1, 2", xlen, 0).code, "little")
+    hart.x[10] = hart.x[11] = 0
+    hart.pc = at["patch"]
+    machine.run(steps=2 + 3 * 1000)
+    assert (hart.x[10], hart.x[11]) == (1000, 2000)
+    machine.close()
+    assert not regions._owners
+
+
+def test_a_few_instructions_before_another_region_are_not_worth_one() -> None:
+    def compiled(text: str, *elsewhere: str) -> bool:
+        program = assemble(f"{text}\n j other\n other: addi a1, a1, 1\n j other", 64, RAM)
+        places = tuple(program.symbols[label] for label in elsewhere)
+        request = Request(
+            RAM, "rv64ima", RAM, program.code, (), (), (RAM, 1 << 20, MEM), False, elsewhere=places
+        )
+        try:
+            return compile_request(request).pc == RAM
+        except JitError as error:
+            assert "is in other regions" in str(error)
+            return False
+
+    some = "addi a0, a0, 1\n" * (FEW - 2)  # and the jump
+    assert not compiled(some, "other")
+    assert compiled(some)
+    assert compiled(some + "addi a0, a0, 1", "other")
+    assert compiled("loop: addi a0, a0, 1\n bnez a0, loop", "other")
+    assert compiled("addi a0, a0, 1\n addi a0, a0, 1\n ecall\n unused: nop", "unused")
+
+
+@BOTH
+@pytest.mark.parametrize("at", [0, 0x2_0000 - 0x54], ids=["first", "around the filter's end"])
+def test_stores_into_each_part_of_a_region_take_effect(xlen: int, at: int) -> None:
+    """The loop is in four lines; it adds what each of its instructions adds."""
+    count = 40
+    loop = "addi a0, a0, 1\n" * count
+    source = f"sw t1, 0(t0)\n loop: {loop} addi a1, a1, -1\n bnez a1, loop\n done: j done"
+    machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, 1 << 20)], engine="llvm")
+    program = assemble(source, xlen, RAM + at)
+    machine.memory.write(RAM + at, program.code)
+    engine, hart, m = machine.engine, machine.harts[0], machine.m
+    assert isinstance(engine, LlvmEngine)
+    first = program.symbols["loop"]
+    three = int.from_bytes(assemble("addi a0, a0, 3", xlen, 0).code, "little")
+    hart.pc, hart.x[5], hart.x[11] = RAM + at, RAM + 0x8_0000, 1
+    machine.run(steps=count + 10)  # executed once
+    wanted = count
+    for k in (0, 1, 9, 14, 15, 16, 17, 28, 31, 32, 39):
+        engine.compile_now(hart, first, 64)
+        hart.pc, hart.x[10], hart.x[11] = first, 0, 10
+        before = m[MACHINE["region_steps"]]
+        machine.run(steps=10 * (count + 2))
+        assert hart.x[10] == 10 * wanted and m[MACHINE["region_steps"]] - before > 2 * count
+        hart.pc, hart.x[5], hart.x[6] = RAM + at, first + 4 * k, three
+        hart.x[10], hart.x[11] = 0, 10
+        machine.run(steps=1 + 10 * (count + 2))
+        wanted += 2
+        assert hart.x[10] == 10 * wanted, k
+    machine.close()
