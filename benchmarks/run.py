@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The portable engine is a hundred times slower: it does less work, and rates are compared.
 SCALES = {"python": 0.02}
 QEMU = "qemu"
-WARM = 8  # runs at most until a cache is as warm as it gets
+WARM = 16  # runs at most until a cache is as warm as it gets
 LONG = 16.0  # times the work, for that
 LEAST = 1e-3  # seconds: no run is taken to be shorter than this
 
@@ -244,12 +244,13 @@ class _Checked:
         return run
 
     def warm(self, runner: str) -> None:
-        """Fill the caches, until nothing is compiled any more: first in runs that are long enough
-        for regions to grow, whose code the others then find."""
+        """Fill the caches, until a run enters nothing that the one before did not: first in runs
+        that are long enough for regions to grow, whose code the others then find."""
         for scale in (x * SCALES.get(runner, 1.0) for x in (LONG, 1, 2)):
             for _ in range(WARM):
                 run = run_one(runner, self._made(runner, scale), self._args.timeout)
-                if not run.stats or not run.stats["jit"].get("compiled"):
+                jit = run.stats.get("jit", {})
+                if jit.get("regions_installed", 0) == jit.get("remembered", 0):
                     break
 
     def _made(self, runner: str, scale: float) -> Kernel:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from otoriscv.core.layout import MACHINE
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm import engine as engine_module
-from otoriscv.jit.llvm.compiler import CompiledRegion, JitError, Request
+from otoriscv.jit.llvm.compiler import CompiledRegion, JitError, Request, compile_request
 from otoriscv.jit.llvm.engine import LlvmEngine
 from otoriscv.jit.llvm.worker import COMMAND, Answer, Workers
 from otoriscv.jit.regions import LIMIT_HOT
@@ -319,3 +320,77 @@ def test_a_loop_too_large_for_a_region(xlen: int) -> None:
             assert all(r.instructions <= LIMIT_HOT for r in made.engine.regions())
         made.close()
     assert ends[0] == ends[1]
+
+
+class Inline(Workers):
+    """Compiles here, when the test says so."""
+
+    def __init__(self, count: int, store: DiskCache) -> None:
+        super().__init__(count, store)
+        self.asked: list[Request] = []
+        self.waiting: list[Request] = []
+        self.open = False
+
+    @property
+    def idle(self) -> bool:
+        return not self.waiting
+
+    def submit(self, request: Request) -> None:
+        self.asked.append(request)
+        self.waiting.append(request)
+
+    def poll(self) -> list[Answer]:
+        ready = self.waiting if self.open else []
+        self.waiting = [] if self.open else self.waiting
+        return [(request, compile_request(request)) for request in ready]
+
+
+def test_samples_from_before_a_region_do_not_ask_for_a_second_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While a loop waits for the compiler, all places of it become hot."""
+    monkeypatch.setattr(engine_module, "Workers", Inline)
+    monkeypatch.setattr(engine_module, "SAMPLE_LAST", engine_module.SAMPLE_FIRST)
+    jit = JitSettings(workers=1, cache=False)
+    machine = Machine("rv64imac_zicsr", ram=[(RAM, 1 << 20)], engine="llvm", jit=jit)
+    text = "loop:\n" + "addi a0, a0, 1\n" * 62 + "j loop"
+    machine.memory.write(RAM, assemble(text, 64, RAM).code)
+    machine.harts[0].pc = RAM
+    engine = machine.engine
+    assert isinstance(engine, LlvmEngine)
+    workers = engine._workers
+    assert isinstance(workers, Inline)
+    for _ in range(100):
+        machine.run(steps=500_009)
+    assert len(workers.asked) == 1
+    workers.open = True
+    for _ in range(100):
+        machine.run(steps=500_009)
+    assert engine.statistics["compiled"] == len(workers.asked) == 1
+    machine.close()
+
+
+#: Seven instructions, the third of which another region is entered at.
+CUT = """
+loop:
+    lw   a1, 0(a3)
+    addi a3, a3, 4
+middle:
+    add  a0, a0, a1
+    xor  a2, a2, a0
+    and  a4, a4, a2
+    addi a5, a5, 1
+    bne  a3, a6, loop
+    j    loop
+"""
+
+
+@pytest.mark.parametrize("entered", ["loop", "middle"])
+def test_a_small_loop_is_compiled_as_a_whole(entered: str) -> None:
+    """Also what is a few instructions between other regions: else each round would be through
+    the interpreter."""
+    program = assemble(CUT, 64, RAM)
+    cut = request(program.code, program.symbols[entered])
+    others = tuple(at for label, at in program.symbols.items() if label != entered)
+    region = compile_request(replace(cut, elsewhere=others))
+    assert set(region.covered) >= set(range(program.symbols["loop"], RAM + 28, 4))

@@ -162,6 +162,26 @@ def test_nested_loops_have_two_heads() -> None:
     assert set(region.entries) == {code["start"], code["outer"], code["inner"]}
 
 
+def test_small_loops() -> None:
+    code = Code("""
+    start: li t0, 10
+    outer: li t1, 10
+    inner: addi t1, t1, -1
+           beqz t1, out
+           addi t2, t2, 1
+           j inner
+    out:   addi t0, t0, -1
+           bnez t0, outer
+           ebreak
+    """)
+    region = code.region()
+    inner = {pc for pc in region.blocks if code["inner"] <= pc < code["out"]}
+    outer = inner | {code["outer"], code["out"]}
+    assert region.loops(6) == dict.fromkeys(inner, code["inner"])
+    assert region.loops(7) == dict.fromkeys(outer, code["outer"])
+    assert region.loops(3) == {}
+
+
 def test_calls_are_followed_and_come_back() -> None:
     code = Code("""
     start: jal ra, leaf

@@ -130,6 +130,91 @@ def test_written_through_another_address(engine: str, mode: str) -> None:
     run(guests, 1000)
 
 
+#: Stores into the same place of each line of three pages, the second with the function that it
+#: calls after each: its first instruction is replaced once in a round, by turns.
+FILL = f"""
+    li s0, {DATA:#x}
+    li s3, {{one:#x}}
+    li s4, {{flip:#x}}
+round:
+    mv t0, s0
+    addi a5, zero, {3 * PAGE >> 6}
+loop:
+    sw s3, {{into}}(t0)
+    jal ra, loop + {PAGE + 0x400}
+    addi t0, t0, 64
+    addi a5, a5, -1
+    bnez a5, loop
+    xor s3, s3, s4
+    j round
+"""
+
+
+@EACH
+def test_stores_through_pages_with_and_without_code(engine: str, mode: str) -> None:
+    guests = both(engine, mode)
+    for guest in guests:
+        box = guest.box
+        one, two = (
+            int.from_bytes(assemble(f"addi a0, a0, {n}", box.xlen, CODE).code, "little")
+            for n in (1, 2)
+        )
+        text = FILL.format(one=one, flip=one ^ two, into=0)
+        into = assemble(text, box.xlen, CODE).symbols["loop"] - CODE
+        text = FILL.format(one=one, flip=one ^ two, into=into % 64)
+        box.memory.write(CODE_AT, assemble(text, box.xlen, CODE).code)
+        function = assemble(f".word {one:#x}; ret", box.xlen, CODE).code
+        box.memory.write(CODE_AT + PAGE + 0x400 + into, function)
+        for n, pa in enumerate((DATA_AT, CODE_AT + PAGE, DATA_AT + PAGE)):
+            guest.tables.map(DATA + n * PAGE, pa, R | W | V | U | A | D)
+    for _ in range(12):
+        run(guests, 401)
+    if engine == HOT:
+        assert hot(guests[0]) > 0.2
+    run(guests, 20_000)  # by and by it stays interpreted
+
+
+#: Accesses words over the boundary of two pages, which are not neighbours, at every distance from
+#: a multiple of four.
+ACROSS = f"""
+    li s0, {DATA + PAGE - 16:#x}
+    li a5, 0
+round:
+    add t0, s0, a5
+    addi t1, t0, 16
+loop:
+    {{access}}
+    add a0, a0, a1
+    addi a1, a1, 99
+    addi t0, t0, 4
+    bltu t0, t1, loop
+    addi a5, a5, 1
+    andi a5, a5, 15
+    j round
+"""
+
+
+@EACH
+@pytest.mark.parametrize("access", ["lw a1, 0(t0)", "sw a0, 0(t0)"])
+def test_misaligned_accesses_over_the_boundary_of_pages(
+    engine: str, mode: str, access: str
+) -> None:
+    guests = both(engine, mode)
+    for guest in guests:
+        box = guest.box
+        program = assemble(ACROSS.format(access=access), box.xlen, CODE)
+        box.memory.write(CODE_AT, program.code)
+        for n in range(2):
+            box.memory.write(DATA_AT + 2 * n * PAGE, bytes(range(n, 251)) * 16)
+            guest.tables.map(DATA + n * PAGE, DATA_AT + 2 * n * PAGE, R | W | V | U | A | D)
+    for _ in range(12):
+        run(guests, 401)
+    if engine == HOT:
+        assert hot(guests[0]) > 0.2
+    data = [guest.box.memory.read(DATA_AT, 3 * PAGE) for guest in guests]
+    assert data[0] == data[1]
+
+
 @EACH
 @pytest.mark.parametrize("where", ["loop", "function"])
 def test_breakpoints_at_virtual_addresses(engine: str, mode: str, where: str) -> None:

@@ -48,18 +48,29 @@ class TlbPolicy:
 
     def store(self, m: Builder, address: Value, value: Value) -> None:
         offset = self._hit(m, address, value.width, TLB_W)
-        m.emit("bail_if", 0, m.aload((offset >> LINE_SHIFT) + LINES, 8).ne(0))
+        self.line(m, offset)
         m.astore(offset, value)
+
+    def line(self, m: Builder, offset: Value) -> None:
+        """Bail when a store there is more than a store."""
+        m.emit("bail_if", 0, m.aload((offset >> LINE_SHIFT) + LINES, 8).ne(0))
 
     def _hit(self, m: Builder, address: Value, bits: int, kind: int) -> Value:
         """The arena offset of an aligned access, or bail."""
         address = address.zext(64)
+        return address + self.addend(m, address, self._tag(address, bits), kind)
+
+    @staticmethod
+    def _tag(address: Value, bits: int) -> Value:
+        return address & (-PAGE | (bits // 8 - 1))
+
+    def addend(self, m: Builder, address: Value, tag: Value, kind: int) -> Value:
+        """What leads from an address to the arena offset, of the entry with this *tag*, or bail."""
         # two slots an entry: shifted by one bit less than the page number is
         index = (address >> (PAGE_SHIFT - 1)) & (2 * (TLB_ENTRIES - 1))
         at = index + (tlb_slot(0, kind) - tlb_slot(0, 0))
-        tag = address & (-PAGE | (bits // 8 - 1))
         m.emit("bail_if", 0, tag.ne(self.slot(m, at)))
-        return address + self.slot(m, at + 1)
+        return self.slot(m, at + 1)
 
     def slot(self, m: Builder, at: Value) -> Value:
         """A slot of the TLB's bank in use."""

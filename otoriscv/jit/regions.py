@@ -99,6 +99,24 @@ class Region:
         wanted = dict.fromkeys([self.entry, *sorted(self.heads), *self.return_sites, *self.resumed])
         return [pc for pc in wanted if pc in self.blocks and self.blocks[pc].insns][:MAX_ENTRIES]
 
+    def loops(self, limit: int) -> dict[int, int]:
+        """The blocks in loops of *limit* instructions at most, as far as addresses tell: the head
+        of the largest such loop."""
+        lasts: dict[int, int] = {}  # by head: the block that jumps back to it, the last one
+        for start, block in self.blocks.items():
+            for head in _successors(block):
+                if head <= start and head in self.blocks:
+                    lasts[head] = max(start, lasts.get(head, start))
+        sized = []
+        for head, last in lasts.items():
+            inside = [start for start in self.blocks if head <= start <= last]
+            sized.append((sum(self.blocks[start].size for start in inside), head, inside))
+        found: dict[int, int] = {}
+        for size, head, inside in sorted(sized):
+            if size <= limit:
+                found.update(dict.fromkeys(inside, head))
+        return found
+
     def pages(self) -> list[int]:
         """The numbers of the pages with its code."""
         return sorted(

@@ -19,9 +19,10 @@ from otoriscv.core.decode import Decoder, Insn, Isa, numbers
 from otoriscv.core.isa.sem import MemoryPolicy
 from otoriscv.core.layout import LINE_CODE, LINE_SHIFT, PAGE_SHIFT
 from otoriscv.jit.cache import DiskCache
+from otoriscv.jit.llvm.banked import BankedPolicy
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.flat import FlatPolicy, Window
-from otoriscv.jit.llvm.region import BankedPolicy, region_text
+from otoriscv.jit.llvm.region import region_text
 from otoriscv.jit.protocol import JitError
 from otoriscv.jit.regions import LIMIT, LIMIT_HOT, discover
 
@@ -239,19 +240,20 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
 
     xlen = decoder.isa.xlen
     conditions = dict(request.conditions)
-    region = discover(
-        request.pc,
-        xlen,
-        decode,
-        request.limit,
-        request.history,
-        frozenset(conditions),
-        frozenset(request.elsewhere),
-    )
+    for elsewhere in (frozenset(request.elsewhere), frozenset[int]()):
+        region = discover(
+            request.pc,
+            xlen,
+            decode,
+            request.limit,
+            request.history,
+            frozenset(conditions),
+            elsewhere,
+        )
+        if region.instructions >= FEW or region.whole or region.heads:
+            break  # or what is hot here are a few instructions between other regions: a loop, cut
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
-    if request.elsewhere and region.instructions < FEW and not (region.whole or region.heads):
-        raise JitError(f"what follows {request.pc:#x} is in other regions")
     policy: MemoryPolicy = BankedPolicy()
     unwatched: MemoryPolicy = policy
     if request.window is not None:

@@ -648,6 +648,15 @@ class LlvmEngine(InterpEngine):
             self._regions.put_aside(placed)
         elif self._regions.install(placed):
             self.statistics["regions"] += 1
+            self._cool(placed)
+
+    def _cool(self, placed: Placed) -> None:
+        """Samples in what a region covers now are from before it: only new ones tell that a
+        second region is worth it."""
+        bit = int(placed.region.translated)
+        for near in {_near(place | bit) for place in placed.places()}:
+            del self._heat[near]
+            self._hot.pop(near, None)
 
     def _decode_place(self, place: int, entry: int) -> int | None:
         return self._decode_in_place(place, place, entry)

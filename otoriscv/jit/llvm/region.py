@@ -23,27 +23,20 @@ from otoriscv.core.layout import (
     PAGE_SHIFT,
     TARGETS,
 )
-from otoriscv.core.policy import TlbPolicy
-from otoriscv.core.uop import OPS, Builder, Value, prune_marked
+from otoriscv.core.uop import OPS, Value, prune_marked
+from otoriscv.jit.llvm.banked import LASTS, LOOP, BankedPolicy, LoopPolicy
 from otoriscv.jit.llvm.flat import BlockPolicy, FlatPolicy
 from otoriscv.jit.llvm.ir import DECLARATIONS, is_number
 from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
 from otoriscv.jit.regions import Block, Region
 
-__all__ = ["BankedPolicy", "region_text"]
+__all__ = ["region_text"]
 
 #: A bail in one number: its pc relative to the base, shifted by this; what %n lacks of the budget.
 _AT: Final = 16
 #: Hart and machine slots that no instruction of a region changes: what sets them ends a block, or
 #: leaves.
 _FIXED: Final = frozenset(("mstatus", "frm", "fflags", "watch_low", "watch_span"))
-
-
-class BankedPolicy(TlbPolicy):
-    """Slots of the TLB count from the bank in use, which nothing in a region changes."""
-
-    def slot(self, m: Builder, at: Value) -> Value:
-        return m.get("tlb", at)
 
 
 class _RegionFunction(NativeFunction):
@@ -86,6 +79,9 @@ class _RegionFunction(NativeFunction):
         self._hoisted: list[str] = []
         self._fixed: dict[int, str] = {}  # by node
         self._known: dict[str, str] = {}  # by text
+        #: Blocks that remember what the TLB said: the head of their loop.
+        self._remembering = region.loops(LOOP) if isinstance(policy, BankedPolicy) else {}
+        self._lasts: set[str] = set()  # the variables for that
 
     def build(self, name: str, entries: Sequence[int]) -> str:
         programs = {start: self._program(b) for start, b in self.region.blocks.items()}
@@ -121,12 +117,17 @@ class _RegionFunction(NativeFunction):
         if self.flat:
             assert isinstance(self.policy, FlatPolicy)
             sem.policy = grouping = BlockPolicy(self.policy, sem.body)
+        remembering = None
+        if block.start in self._remembering:
+            sem.policy = remembering = LoopPolicy(self._remembering[block.start])
         base = sem.const(self.base, self.xlen) if self.flat else sem.emit("pc", self.xlen)
         marks = []
         for pc, insn in block.insns:
             where = base + ((pc - self.base) & ((1 << self.xlen) - 1))
             variant = insn.variant - {"near"}
             sem.begin(insn.row, insn.length, variant, insn.operands, where, insn.bits)
+            if remembering is not None:
+                remembering.register = insn.operands.get("rs1", 0)
             assert insn.row.semantics is not None
             insn.row.semantics(sem)
             marks.append(len(sem.body))
@@ -193,7 +194,21 @@ class _RegionFunction(NativeFunction):
                     for a in node.args)
         )  # fmt: skip
 
+    def _last(self, node: Value) -> str:
+        """The variable of a `LoopPolicy` that *node* is about; -1 is no tag."""
+        index = node.args[-1]
+        assert isinstance(index, Value)
+        name = f"%{node.args[0]}{index.const}"
+        if name not in self._lasts:
+            self._lasts.add(name)
+            self.allocas.append(f"  {name} = alloca i64")
+            self._hoisted.append(f"  store i64 -1, ptr {name}")
+        return name
+
     def _op_set(self, node: Value) -> None:
+        if node.args[0] in LASTS:
+            self.line(f"store {self.typed(node.args[1])}, ptr {self._last(node)}")
+            return
         if node.args[0] not in _FIXED:
             super()._op_set(node)
             return
@@ -258,6 +273,8 @@ class _RegionFunction(NativeFunction):
             return self.new(f"zext i32 {value} to i64") if narrow else value
         if node.args[0] == "pc":
             return self._address(self._pc)
+        if node.args[0] in LASTS:
+            return self.new(f"load i64, ptr {self._last(node)}")
         if node.args[0] == "tlb":  # see `BankedPolicy`
             at = self.new(f"getelementptr i64, ptr {self._bank}, i64 {self.ref(node.args[1])}")
             return self.new(f"load i64, ptr {at}")
