@@ -1,4 +1,4 @@
-"""Folding keeps the meaning: comparisons of extended values as those of the narrow ones."""
+"""Folding keeps the meaning, whatever is put together."""
 
 from __future__ import annotations
 
@@ -41,3 +41,76 @@ def test_comparisons_of_extended_values() -> None:
         first = node.args[0]
         narrowed += isinstance(first, Value) and first.width == width
     assert narrowed > 1000
+
+
+_WIDTHS = (1, 8, 16, 32, 64)
+_SAME = ("add", "sub", "mul", "and", "or", "xor", "shl", "shr", "sar", "divu", "and", "or", "xor")
+
+
+class Expressions:
+    """Grows values of two parameters: as nodes, and what each is worth without folding."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.b = Builder(64)
+        self.widths = rng.choice(_WIDTHS), rng.choice(_WIDTHS)
+        self.params = [tuple(self.number(w) for w in self.widths) for _ in range(4)]
+        self.known = [
+            (self.b.emit("param", w, n), [values[n] for values in self.params])
+            for n, w in enumerate(self.widths)
+        ]
+
+    def number(self, width: int) -> int:
+        """One that folding may look for: a mask, a shift, a bit; or any."""
+        rng = self.rng
+        ones = (1 << width) - 1
+        low = (1 << rng.choice(_WIDTHS)) - 1
+        return rng.choice((0, 1, ones, low, ~low, rng.randrange(64), 1 << rng.randrange(64),
+                           rng.getrandbits(64))) & ones  # fmt: skip
+
+    def any(self, width: int) -> tuple[Value, list[int]]:
+        """A value of that width, lately made if there is one, or a constant."""
+        found = [each for each in self.known if each[0].width == width][-3:]
+        if not found or self.rng.random() < 0.5:
+            n = self.number(width)
+            return self.b.const(n, width), [n] * len(self.params)
+        return self.rng.choice(found)
+
+    def grow(self) -> None:
+        """One operation more, on the last value as a rule."""
+        rng = self.rng
+        first = self.known[-1] if rng.random() < 0.7 else rng.choice(self.known)
+        width = first[0].width
+        args = [first]
+        kind = rng.random()
+        to = rng.choice(_WIDTHS)
+        if kind < 0.3 and to != width:
+            op, result = ("trunc" if to < width else rng.choice(("zext", "sext"))), to
+        elif kind < 0.45:
+            op, result = rng.choice(("eq", "ltu", "lts")), 1
+            args.append(self.any(width))
+        elif kind < 0.5:
+            op, result = "select", width
+            args = [self.any(1), first, self.any(width)]
+        else:
+            op, result = rng.choice(_SAME), width
+            args.append(self.any(width))
+            if op in ("add", "and", "or", "xor", "mul") and rng.random() < 0.3:
+                args.reverse()
+        of = 0 if op == "select" else args[0][0].width
+        worth = [
+            evaluate(op, result, *numbers, arg_width=of)
+            for numbers in zip(*(numbers for _, numbers in args), strict=True)
+        ]
+        self.known.append((self.b.emit(op, result, *(node for node, _ in args)), worth))
+
+
+def test_any_expression() -> None:
+    rng = random.Random(7)
+    for _ in range(3000):
+        made = Expressions(rng)
+        for _ in range(rng.randrange(2, 9)):
+            made.grow()
+            node, worth = made.known[-1]
+            found = [value(node, (one, two)) for one, two in made.params]
+            assert found == worth, node

@@ -6,10 +6,14 @@ import random
 import socket
 import threading
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from otoriscv.gdbstub import GdbServer
+from otoriscv.gdbstub import server as server_module
 from otoriscv.gdbstub.client import PC, ClientError, RspClient
 from otoriscv.gdbstub.packets import frame
 from otoriscv.gdbstub.target import StopKind
@@ -277,3 +281,73 @@ def test_a_client_that_never_pauses_shuts_nobody_out(server: GdbServer, connect:
         done.set()
         talker.join(10)
     assert not talker.is_alive()
+
+
+class Talker:
+    """A client that says a word whenever it is asked, and then *event* happens."""
+
+    def __init__(self, event: Callable[[Talker], object] = lambda talker: None) -> None:
+        self.said = 0
+        self.busy = False
+        self._event = event
+
+    def receive(self) -> bool:
+        self.said += 1
+        self.busy = self.busy or self.said == 1000  # by then it should have been left
+        self._event(self)
+        return True
+
+
+def test_the_only_client_is_left_when_something_else_may_wait(
+    target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many words somebody may knock; at once when something happened."""
+    monkeypatch.setattr(server_module, "_ALERT", 60.0)
+    running: list[bool] = []
+    monkeypatch.setattr(FakeTarget, "running", property(lambda target: bool(running)))
+    server = GdbServer(target)
+
+    def words(event: Callable[[Talker], object] = lambda talker: None) -> int:
+        talker = Talker(event)
+        server._alert_until = time.monotonic() + 60
+        server._converse(cast(server_module._Client, talker))
+        return talker.said
+
+    assert words() == 64
+    assert words(lambda talker: setattr(talker, "busy", True)) == 1
+    assert words(lambda talker: server._wake()) == 1
+    assert words() == 0  # nobody has looked what that was
+    server._woken = False
+    assert words(lambda talker: running.append(True)) == 1
+    server.close()
+
+
+def test_a_client_that_says_nothing_is_left_soon(
+    target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(1000))
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr(server_module, "time", clock)
+    server = GdbServer(target)
+    silent = Talker()
+    monkeypatch.setattr(silent, "receive", lambda: False)
+    server._alert_until = 10.0
+    server._converse(cast(server_module._Client, silent))
+    assert next(seconds) == 11
+    server.close()
+
+
+def test_one_of_several_clients_is_never_listened_to_alone(
+    server: GdbServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone: list[int] = []
+    monkeypatch.setattr(server, "_converse", lambda client: alone.append(len(server._connected)))
+    first = connect()
+    assert first.request(b"qC") == b"QC1"
+    until(lambda: 1 in alone)
+    second = connect()
+    for client in (first, second) * 5:
+        assert client.request(b"qC") == b"QC1"
+    server._wake()
+    until(lambda: not server._woken)
+    assert set(alone) == {1}

@@ -471,7 +471,8 @@ patch:
 
 
 @BOTH
-def test_what_other_regions_are_entered_at_stays_theirs(xlen: int) -> None:
+@pytest.mark.parametrize("translated", [False, True])
+def test_what_other_regions_are_entered_at_stays_theirs(xlen: int, translated: bool) -> None:
     """Until a region proves hot, and takes it in."""
     machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, 1 << 20)], engine="llvm")
     program = assemble(NEIGHBOURS, xlen, RAM)
@@ -480,8 +481,15 @@ def test_what_other_regions_are_entered_at_stays_theirs(xlen: int) -> None:
     assert isinstance(engine, LlvmEngine)
 
     def covering(pc: int) -> int:
-        return engine.compiled_at(pc, pc, translated=False)
+        return engine.compiled_at(pc, pc, translated=translated)
 
+    if translated:  # in S-mode, at the same addresses
+        hart.write_csr("pmpaddr0", -1 & (1 << xlen) - 1)
+        hart.write_csr("pmpcfg0", 0x1F)
+        table, leaf = RAM + 0x1_0000, (RAM >> 12 << 10 | 0xCF).to_bytes(xlen // 8, "little")
+        machine.memory.write(table + (RAM >> (22 if xlen == 32 else 30)) * (xlen // 8), leaf)
+        hart.write_csr("satp", (1 << 31 if xlen == 32 else 8 << 60) | table >> 12)
+        hart.priv = 1
     hart.pc = at["known"]
     machine.run(steps=2000)
     [known] = engine.regions()
@@ -491,9 +499,10 @@ def test_what_other_regions_are_entered_at_stays_theirs(xlen: int) -> None:
     assert [
         regions.entered_at(pc + delta, translated=False) is known for pc, _, _ in known.entries
     ] == [True] * len(known.entries)
-    assert regions.entered_at(place, translated=True) is None
+    # what was made for translated code runs in any mode
+    assert (regions.entered_at(place, translated=True) is known) == translated
     assert regions.entered_in(place, place + 2, translated=False) == [place]
-    assert not regions.entered_in(place, place + 2, translated=True)
+    assert regions.entered_in(place, place + 2, translated=True) == [place] * translated
     assert not regions.entered_in(place - 64, place, translated=False)
     hart.pc = at["before"]
     hart.x[12] = 1
@@ -521,12 +530,13 @@ def test_what_other_regions_are_entered_at_stays_theirs(xlen: int) -> None:
 
 
 def test_a_few_instructions_before_another_region_are_not_worth_one() -> None:
-    def compiled(text: str, *elsewhere: str) -> bool:
+    def compiled(text: str, *elsewhere: str, limit: int = 100) -> bool:
         program = assemble(f"{text}\n j other\n other: addi a1, a1, 1\n j other", 64, RAM)
         places = tuple(program.symbols[label] for label in elsewhere)
         request = Request(
-            RAM, "rv64ima", RAM, program.code, (), (), (RAM, 1 << 20, MEM), False, elsewhere=places
-        )
+            RAM, "rv64ima", RAM, program.code, (), (), (RAM, 1 << 20, MEM), False, limit=limit,
+            elsewhere=places,
+        )  # fmt: skip
         try:
             return compile_request(request).pc == RAM
         except JitError as error:
@@ -535,7 +545,7 @@ def test_a_few_instructions_before_another_region_are_not_worth_one() -> None:
 
     some = "addi a0, a0, 1\n" * (FEW - 2)  # and the jump
     assert not compiled(some, "other")
-    assert compiled(some)
+    assert compiled(some) and compiled(some, limit=FEW - 3)
     assert compiled(some + "addi a0, a0, 1", "other")
     assert compiled("loop: addi a0, a0, 1\n bnez a0, loop", "other")
     assert compiled("addi a0, a0, 1\n addi a0, a0, 1\n ecall\n unused: nop", "unused")
