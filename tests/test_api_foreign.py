@@ -1,4 +1,4 @@
-"""A debugger beside a user's device whose access does not return."""
+"""A debugger beside a user's device whose access does not return, or a hook that does not."""
 
 from __future__ import annotations
 
@@ -33,13 +33,19 @@ class _Slow(Device):
 
 
 @contextmanager
-def debugged(device: _Slow) -> Iterator[BoardTarget]:
-    """A machine that reads *device* by its second instruction."""
+def debugged(device: _Slow, hook: bool = False) -> Iterator[BoardTarget]:
+    """A machine that reads *device* by its second instruction, or in a *hook* there."""
+
+    def reads(event: object) -> None:
+        device.read(0, 4)
+
     with Machine(isa="rv64gc", engine="python") as m:
-        m.attach(device, AT)
-        m.mem[0x8000_0000] = assemble(
-            f"li t0, {AT:#x}\nlw t1, 0(t0)\n1: j 1b", 64, 0x8000_0000
-        ).code
+        read = "nop" if hook else "lw t1, 0(t0)"
+        if hook:
+            m.on_exec(0x8000_0004, reads)
+        else:
+            m.attach(device, AT)
+        m.mem[0x8000_0000] = assemble(f"lui t0, {AT >> 12:#x}\n{read}\n1: j 1b", 64).code
         m.regs.pc = 0x8000_0000
         target = BoardTarget(m.board)
         try:
@@ -51,10 +57,11 @@ def debugged(device: _Slow) -> Iterator[BoardTarget]:
             target.shut_down()
 
 
-def test_a_continue_does_not_wait_for_a_device() -> None:
+@pytest.mark.parametrize("hook", [False, True], ids=["device", "hook"])
+def test_a_continue_does_not_wait_for_users_code(hook: bool) -> None:
     """Whoever serves the debugger goes on while the machine's thread is in the device."""
     device = _Slow()
-    with debugged(device) as target:
+    with debugged(device, hook) as target:
         returned = threading.Event()
 
         def resume() -> None:
@@ -68,10 +75,11 @@ def test_a_continue_does_not_wait_for_a_device() -> None:
 
 
 @pytest.mark.parametrize("nonstop", [False, True])
-def test_a_step_does_not_wait_for_a_device(nonstop: bool) -> None:
+@pytest.mark.parametrize("hook", [False, True], ids=["device", "hook"])
+def test_a_step_does_not_wait_for_users_code(hook: bool, nonstop: bool) -> None:
     """Other clients are served, and the step is reported when the device has answered."""
     device = _Slow()
-    with debugged(device) as target:
+    with debugged(device, hook) as target:
         server = GdbServer(target)
         server.start()
         wire = Wire(server.address)

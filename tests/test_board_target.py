@@ -267,6 +267,31 @@ def test_steps(target: BoardTarget) -> None:
     assert _go(target) is StopKind.EXIT
 
 
+def test_resume_tells_of_a_stop_that_comes_at_once(target: BoardTarget) -> None:
+    """Within some thousand steps, which are run in the caller's thread."""
+    target.insert_breakpoint(_symbol(target, "count"))
+    event = target.resume(GO)
+    assert event is not None and event.kind is StopKind.BREAKPOINT
+    assert event is target.last_stop and not target.running and target.wait(0) is event
+    target.clear_breakpoints()
+    target.write_memory(0, _symbol(target, "count"), b"\x6f\x00\x00\x00")  # j .
+    assert target.resume(GO) is None and target.running
+    target.stop()
+    assert target.wait(10) is not None
+
+
+def test_a_failure_that_comes_at_once_comes_out(target: BoardTarget) -> None:
+    def fail() -> None:
+        raise RuntimeError("from the callback")
+
+    target.machine.schedule(0, fail)
+    assert target.resume(GO) is None and not target.running
+    with pytest.raises(RuntimeError, match="from the callback"):
+        target.wait(0)
+    assert target.last_stop.kind is StopKind.CRASH
+    assert _go(target) is StopKind.EXIT
+
+
 def test_interrupt_and_reset(target: BoardTarget) -> None:
     loop = _symbol(target, "loop")
     target.write_memory(0, loop, b"\x6f\x00\x00\x00")  # j .
