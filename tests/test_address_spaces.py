@@ -30,7 +30,7 @@ from tests.test_mmu import (
 )
 
 OLD, NEW, GONE = 100, 200, 300
-PLACES = (0x4000, 0x10_3000)  # in a superpage, at other indices of the TLB than other pages
+PLACES = (0x8_4000, 0x10_3000)  # in a superpage, at other indices of the TLB than other pages
 every = pytest.mark.parametrize(("engine", "mode"), EVERY_MODE)
 #: The engines that look into the TLB first.
 native = pytest.mark.parametrize(
@@ -97,6 +97,27 @@ def test_what_forgets(engine: str, mode: str, fence: str, user: bool) -> None:
     scene.box.hart.write_csr("satp", asid_of(scene.tables, 5))
     other = asid_of(scene.tables, 6)
     assert scene.read_twice(fence, x19=5, x20=other) == (OLD, NEW)
+    scene.close()
+
+
+@every
+@pytest.mark.parametrize("fence", ["sfence.vma", "sfence.vma s0", "csrw satp, s4"])
+def test_what_forgets_code(engine: str, mode: str, fence: str) -> None:
+    scene = Scene(engine, mode, LEAF | X)
+    box, x = scene.box, scene.box.hart.x
+    for page, n in ((TARGET, OLD), (TARGET + PAGE, NEW)):
+        box.load(f"li a0, {n}\n ret", page)
+    box.load(
+        f"jalr ra, 0(s0)\n mv s5, a0\n {'sw' if box.xlen == 32 else 'sd'} s1, 0(s2)\n {fence}\n"
+        "jalr ra, 0(s0)\n mv s6, a0\n 1: j 1b",
+        CODE_PAGE,
+    )
+    x[8], x[9], x[18] = scene.va, scene.new, scene.window + (scene.entry & PAGE - 1)
+    x[20] = asid_of(scene.tables, 6)
+    box.hart.priv = 1
+    box.hart.pc = scene.code
+    assert box.run(16) == Exit.SLICE
+    assert (x[21], x[22]) == (OLD, NEW)
     scene.close()
 
 
@@ -173,13 +194,17 @@ class LargeScene:
 @every
 @pytest.mark.parametrize("level", [1, 2])
 @pytest.mark.parametrize("user", [False, True])
-@pytest.mark.parametrize("fence", ["sfence.vma s5", "sfence.vma s4, s3", "sinval.vma s5, s3"])
+@pytest.mark.parametrize(
+    "fence", ["sfence.vma s5", "sfence.vma s4, s3", "sinval.vma s5, s3", "sfence.vma s7"]
+)
 def test_a_fence_in_a_superpage(engine: str, mode: str, level: int, user: bool, fence: str) -> None:
-    """A fence for one address forgets all of the superpage there; elsewhere that is known stays."""
+    """A fence for one address, used or not, forgets all of the superpage there; elsewhere that is
+    known stays."""
     if level == 2 and mode == "sv32":
         return  # it has two levels
     scene = LargeScene(engine, mode, level, LEAF | (U if user else 0))
-    before, after = scene.read_twice(fence)
+    last = scene.large + (1 << 12 + level * scene.tables.bits) - PAGE
+    before, after = scene.read_twice(fence, x23=last)
     assert before == [OLD, OLD, OLD]
     assert after[:2] == [GONE, GONE]
     if engine not in ("python", STEP):
@@ -218,7 +243,7 @@ def test_a_fence_in_the_larger_of_two_superpages(engine: str, mode: str, user: b
     """The smaller one was entered behind it."""
     if mode == "sv32":
         return  # all have one size
-    scene = LargeScene(engine, mode, 2, LEAF | (U if user else 0), (0x4000, 0x20_3000))
+    scene = LargeScene(engine, mode, 2, LEAF | (U if user else 0), (0x8_4000, 0x20_3000))
     smaller = scene.large + (1 << 30)
     scene.tables.map(smaller, TARGET, LEAF | (U if user else 0), 1)
     _, after = scene.read_twice("lw t1, 0(s7); sfence.vma s5", x23=smaller)

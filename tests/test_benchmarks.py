@@ -121,7 +121,8 @@ def test_a_run_counts_without_its_startup(
         runners=["qemu", "interp", "python"], timeout=1, steady=steady, rounds=2, scale=1.0,
         build=tmp_path,
     )  # fmt: skip
-    rows = measure("rv64imac", [Work("work", guests.make, str)], args, lambda text: None)
+    works = [Work("work", guests.make, str)]
+    rows = measure("rv64imac", works, args, lambda text: None)
     times = [row.seconds for row in rows]
     share = 0.5 if steady else 1.0
     assert times == [pytest.approx([share * t] * 2) for t in (8.0, 2.0, 8.0)]
@@ -215,6 +216,18 @@ def test_the_table_of_whole_runs_by_variants() -> None:
     first, _, second = whole.table(whole.compare(rows)).partition("### rv32imac")
     assert "| fib | 4.00 s | 2.00 s | 2.00 (1.00-4.00) |" in first and "**2.00**" in first
     assert "| fib | 3.00 s | 1.00 s | 3.00 (3.00-6.00) |" in second and "**3.00**" in second
+
+
+def test_cold_caches_are_new_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("benchmarks.caches.subprocess.run", lambda *words, **options: None)
+    made = caches.Caches(tmp_path, 64)
+    (made.interpreter / "interp64-0").touch()
+    (made.of(boot.WARM) / "region-0").touch()
+    cold = [made.of(boot.COLD) for _ in range(2)]
+    assert [[path.name for path in folder.iterdir()] for folder in cold] == [["interp64-0"]] * 2
+    assert len({*cold, made.of(boot.WARM), made.interpreter}) == 4
+    assert [path.name for path in made.of(boot.WARM).iterdir()] == ["region-0"]
+    assert made.of("interp") == made.interpreter
 
 
 def test_whole_runs_are_as_long_as_asked_for(

@@ -59,6 +59,8 @@ def test_expressions_match_in_order() -> None:
     watcher = Watcher("b+", "a", "c$")
     assert watcher.feed("a c abb\nxa\nc") == 12
     assert watcher.expecter.unmet is None
+    assert Watcher("a", "a").feed("a-a") == 3
+    assert Watcher("a(?=bc)", "bc").feed("abc.") == 4  # what was only looked at is still there
     watcher = Watcher("one", "two")
     assert watcher.feed("two one\n") == -1
     assert watcher.expecter.unmet == "two"

@@ -171,6 +171,8 @@ def test_code_that_was_never_executed_is_left_out_until_it_is(xlen: int) -> None
     before, steps = hart.x[10], machine.steps
     machine.run(steps=2_000_000)
     assert engine.compiled_at(place, place, translated=False) > 0
+    loop = program.symbols["loop"]  # whose region was made again
+    assert any({loop, place} <= set(region.covered) for region in engine.regions())
     assert abs((hart.x[10] - before) * 5 - (machine.steps - steps)) < 10
     machine.close()
 

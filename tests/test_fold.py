@@ -44,7 +44,8 @@ def test_comparisons_of_extended_values() -> None:
 
 
 _WIDTHS = (1, 8, 16, 32, 64)
-_SAME = ("add", "sub", "mul", "and", "or", "xor", "shl", "shr", "sar", "divu", "and", "or", "xor")
+_MASKS = ("and", "or", "xor", "shr")
+_SAME = (*_MASKS, "add", "sub", "mul", "shl", "sar", "divu", "remu")
 
 
 class Expressions:
@@ -65,16 +66,30 @@ class Expressions:
         rng = self.rng
         ones = (1 << width) - 1
         low = (1 << rng.choice(_WIDTHS)) - 1
-        return rng.choice((0, 1, ones, low, ~low, rng.randrange(64), 1 << rng.randrange(64),
-                           rng.getrandbits(64))) & ones  # fmt: skip
+        near = rng.choice(_WIDTHS) - rng.randrange(2)
+        return rng.choice((0, 1, ones, low, ~low, near, near, near, 1 << rng.randrange(64),
+                           rng.randrange(64), rng.getrandbits(64))) & ones  # fmt: skip
+
+    def constant(self, width: int) -> tuple[Value, list[int]]:
+        n = self.number(width)
+        return self.b.const(n, width), [n] * len(self.params)
 
     def any(self, width: int) -> tuple[Value, list[int]]:
         """A value of that width, lately made if there is one, or a constant."""
         found = [each for each in self.known if each[0].width == width][-3:]
         if not found or self.rng.random() < 0.5:
-            n = self.number(width)
-            return self.b.const(n, width), [n] * len(self.params)
+            return self.constant(width)
         return self.rng.choice(found)
+
+    def widened(self, width: int) -> tuple[Value, list[int]]:
+        """One that was narrower, if there is one."""
+        found = [each for each in self.known if each[0].width < width]
+        if not found:
+            return self.any(width)
+        node, numbers = self.rng.choice(found)
+        op = self.rng.choice(("zext", "sext"))
+        worth = [evaluate(op, width, n, arg_width=node.width) for n in numbers]
+        return self.b.emit(op, width, node), worth
 
     def grow(self) -> None:
         """One operation more, on the last value as a rule."""
@@ -88,8 +103,13 @@ class Expressions:
             op, result = ("trunc" if to < width else rng.choice(("zext", "sext"))), to
         elif kind < 0.45:
             op, result = rng.choice(("eq", "ltu", "lts")), 1
-            args.append(self.any(width))
-        elif kind < 0.5:
+            args.append(self.widened(width) if rng.random() < 0.5 else self.any(width))
+            if rng.random() < 0.3:
+                args[0] = self.widened(width)
+        elif kind < 0.75:
+            op, result = rng.choice(_MASKS), width
+            args.append(self.constant(width))
+        elif kind < 0.8:
             op, result = "select", width
             args = [self.any(1), first, self.any(width)]
         else:
@@ -107,7 +127,7 @@ class Expressions:
 
 def test_any_expression() -> None:
     rng = random.Random(7)
-    for _ in range(3000):
+    for _ in range(20_000):
         made = Expressions(rng)
         for _ in range(rng.randrange(2, 9)):
             made.grow()

@@ -6,6 +6,7 @@ Everything compiles inline after the first sample, so that the same happens in e
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from otoriscv.board.machine import Machine
 from otoriscv.board.stops import StopReason
 from otoriscv.core.decode import Decoder, Insn, Isa
 from otoriscv.core.encode import assemble
-from otoriscv.core.layout import MACHINE, MEM, REGION_FILTER, SAMPLE_PC
+from otoriscv.core.layout import LINE_CODE, MACHINE, MEM, REGION_FILTER, SAMPLE_PC
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.compiler import FEW, JitError, Request, compile_request
@@ -551,6 +552,72 @@ def test_a_few_instructions_before_another_region_are_not_worth_one() -> None:
     assert compiled(some + "addi a0, a0, 1", "other")
     assert compiled("loop: addi a0, a0, 1\n bnez a0, loop", "other")
     assert compiled("addi a0, a0, 1\n addi a0, a0, 1\n ecall\n unused: nop", "unused")
+
+
+def test_a_region_may_grow_once_what_it_left_out_was_executed() -> None:
+    source = """
+    start: addi a0, a0, 1
+           beqz a0, far
+           j start
+           .align 6
+    far:   addi a1, a1, 1
+           j start
+    """
+    program = assemble(source, 64, RAM)
+    far = program.symbols["far"]
+    none, window = (), (RAM, 1 << 20, MEM)
+    request = Request(
+        RAM, "rv64ima", RAM, program.code, none, none, window, False, lines=bytes([LINE_CODE, 0])
+    )
+    executed = replace(request, lines=bytes([LINE_CODE] * 2))
+    assert [request.saw(pc) for pc in (RAM - 2, RAM, far - 2, far, far + 64)] == [
+        False, True, True, False, False,
+    ]  # fmt: skip
+    region = compile_request(request)
+    assert far not in region.covered and region.unseen == (far,)
+    assert region.may_grow and not region.grows(request) and region.grows(executed)
+    whole = compile_request(executed)
+    assert far in whole.covered and not whole.may_grow and not whole.grows(executed)
+
+
+@BOTH
+def test_of_two_regions_with_one_function_either_may_go(xlen: int) -> None:
+    """A store into the function still takes effect in the other one."""
+    source = """
+    one:   jal ra, leaf
+           j one
+    two:   jal ra, leaf
+           j two
+    patch: sw t1, 0(t0)
+           j one
+           .align 6
+    leaf:  addi a0, a0, 1
+           addi a1, a1, 1
+           ret
+    """
+    machine = Machine(f"rv{xlen}ima_zicsr", ram=[(RAM, 1 << 20)], engine="llvm")
+    program = assemble(source, xlen, RAM)
+    machine.memory.write(RAM, program.code)
+    engine, hart, at = machine.engine, machine.harts[0], program.symbols
+    assert isinstance(engine, LlvmEngine)
+    for loop in ("one", "two"):
+        hart.pc = at[loop]
+        machine.run(steps=20)
+        engine.compile_now(hart, at[loop], 64)
+    assert engine.compiled_at(at["leaf"], at["leaf"], translated=False) == 2
+    machine.memory.write(at["two"], machine.memory.read(at["two"], 4))
+    assert engine.compiled_at(at["leaf"], at["leaf"], translated=False) == 1
+    hart.pc = at["patch"]
+    hart.x[5] = RAM + 0x8000
+    before = machine.m[MACHINE["region_steps"]]
+    machine.run(steps=1000)
+    assert machine.m[MACHINE["region_steps"]] - before > 500
+    hart.pc, hart.x[5] = at["patch"], at["leaf"] + 4
+    hart.x[6] = int.from_bytes(assemble("addi a1, a1, 2", xlen, 0).code, "little")
+    hart.x[10] = hart.x[11] = 0
+    machine.run(steps=2 + 5 * 200)
+    assert (hart.x[10], hart.x[11]) == (200, 400)
+    machine.close()
 
 
 @BOTH
