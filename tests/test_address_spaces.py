@@ -192,6 +192,32 @@ class LargeScene:
 
 
 @every
+def test_a_bit_of_sstatus_takes_effect_at_once(engine: str, mode: str) -> None:
+    """SUM for a page of the user's, MXR for one that is only executable."""
+    scene = Scene(engine, mode, LEAF | U)
+    box, x = scene.box, scene.box.hart.x
+    only_code = scene.va + 0x20_0000
+    scene.tables.map(only_code, TARGET, V | X | A | D)
+    box.load("csrr t0, mepc\n addi t0, t0, 4\n csrw mepc, t0\n mret", HANDLER)
+    source = ""
+    for n, (bit, page) in enumerate((("s2", "s0"), ("s3", "s1"))):
+        source += f"lw x{10 + 4 * n}, 0({page})\n csrs sstatus, {bit}\n"
+        source += f"lw x{11 + 4 * n}, 0({page})\n csrc sstatus, {bit}\n"
+        source += f"lw x{12 + 4 * n}, 0({page})\n"
+    box.load(source + "1: j 1b", CODE_PAGE)
+    for n in range(10, 18):
+        x[n] = GONE
+    x[8], x[9], x[18], x[19] = scene.va, only_code, MSTATUS.SUM, MSTATUS.MXR
+    box.hart.write_csr("mstatus", 0)
+    box.hart.priv = 1
+    box.hart.pc = scene.code
+    assert box.run(60) == Exit.SLICE
+    assert [x[n] for n in (10, 11, 12)] == [GONE, OLD, GONE]
+    assert [x[n] for n in (14, 15, 16)] == [GONE, OLD, GONE]
+    scene.close()
+
+
+@every
 @pytest.mark.parametrize("level", [1, 2])
 @pytest.mark.parametrize("user", [False, True])
 @pytest.mark.parametrize(

@@ -117,6 +117,20 @@ def test_mstatus(box: Box) -> None:
         assert write(box, "mstatush", -1) == 0
 
 
+def test_the_mode_follows_each_bit_of_mstatus(box: Box) -> None:
+    """Computed anew it is what it was."""
+    lent = MSTATUS.MPRV | 1 << 11  # loads and stores are supervisor mode's
+    for name in ("mstatus", "sstatus"):
+        for start in (0, -1, lent, lent | MSTATUS.SUM | MSTATUS.FS):
+            for bit in range(23):
+                write(box, "mstatus", start)
+                write(box, name, start ^ 1 << bit)
+                after = [box.get(slot) for slot in ("mode", "data_bank", "fetch_bank")]
+                box.call("refresh_mode")
+                again = [box.get(slot) for slot in ("mode", "data_bank", "fetch_bank")]
+                assert after == again, (name, bit)
+
+
 def test_sstatus(box: Box) -> None:
     write(box, "mstatus", MSTATUS.MIE | MSTATUS.TSR)
     visible = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.SUM | MSTATUS.MXR
