@@ -295,6 +295,51 @@ def test_a_fence_for_another_page_at_the_same_index(engine: str, mode: str) -> N
 
 
 @every
+def test_global_pages_do_not_survive_another_mode(engine: str, mode: str) -> None:
+    """Off, addresses are physical ones."""
+    box, tables = make(engine, mode)
+    tables.map(TARGET, TARGET + PAGE, LEAF | G)
+    tables.map(CODE_PAGE, CODE_PAGE, V | R | X | A | D | G)
+    for page, value in ((TARGET, OLD), (TARGET + PAGE, NEW)):
+        box.memory.write(page, value.to_bytes(8, "little"))
+    box.load(
+        "lw a0, 0(s0)\n csrw satp, zero\n lw a1, 0(s0)\n csrw satp, s1\n lw a2, 0(s0)\n 1: j 1b",
+        CODE_PAGE,
+    )
+    x = box.hart.x
+    x[8], x[9] = TARGET, tables.satp
+    box.hart.write_csr("satp", tables.satp)
+    box.hart.priv = 1
+    box.hart.pc = CODE_PAGE
+    assert box.run(8) == Exit.SLICE
+    assert [x[n] for n in (10, 11, 12)] == [NEW, OLD, NEW]
+    box.close()
+
+
+@every
+def test_addresses_that_differ_in_one_bit(engine: str, mode: str) -> None:
+    """Each finds its own page, whatever is remembered of the other's tables."""
+    scene = Scene(engine, mode, LEAF)
+    box, tables = scene.box, scene.tables
+    top = tables.bits * tables.levels + 11  # the highest bits are all alike
+    others = [scene.va ^ 1 << bit for bit in range(12, top)]
+    others += [scene.va ^ (1 << box.xlen) - (1 << top)]
+    others = [address for address in others if address not in (scene.code, scene.window)]
+    for n, address in enumerate(others, 2):
+        tables.map(address, TARGET + n * PAGE, LEAF)
+        box.memory.write(TARGET + n * PAGE, (OLD + n).to_bytes(8, "little"))
+    box.load("lw a0, 0(s0)\n lw a1, 0(s1)\n lw a2, 0(s0)\n 1: j 1b", CODE_PAGE)
+    x = box.hart.x
+    for n, address in enumerate(others, 2):
+        x[8], x[9] = scene.va, address
+        box.hart.priv = 1
+        box.hart.pc = scene.code
+        assert box.run(4) == Exit.SLICE
+        assert [x[10], x[11], x[12]] == [OLD, OLD + n, OLD], hex(address)
+    scene.close()
+
+
+@every
 def test_walks_find_new_tables_after_a_fence(engine: str, mode: str) -> None:
     """A pointer to a page table changes, and all addresses are fenced."""
     scene = Scene(engine, mode, LEAF)

@@ -210,15 +210,26 @@ data:
 """
 
 
+#: The same, but the first of the stores is to a line without code.
+PATCHING_BEHIND = (
+    PATCHING.replace("la   s1, slot", "la   s1, before")
+    .replace("sw   s3, 0(t0)", "sw   t3, 0(t0)")
+    .replace("sw   t3, 8(t0)", "sw   s3, 8(t0)")
+    .replace("lw   t3, 8(t0)", "lw   t3, 0(t0)")
+    .replace("slot:", "j slot; .align 6; .zero 56; before: .zero 8\nslot:")
+)
+
+
 @BOTH
-def test_a_loop_that_patches_itself_off_a_shared_address(xlen: int) -> None:
+@pytest.mark.parametrize("source", [PATCHING, PATCHING_BEHIND], ids=["first", "second"])
+def test_a_loop_that_patches_itself_off_a_shared_address(xlen: int, source: str) -> None:
     jit = JitSettings(threshold=1, workers=0, cache=False)
     machines = [
         Machine(f"rv{xlen}ima_zicsr_zifencei", ram=[(RAM, SIZE)], engine=engine, jit=jit)
         for engine in ("interp", "llvm")
     ]
     for machine in machines:
-        machine.memory.write(RAM, assemble(PATCHING, xlen, RAM).code)
+        machine.memory.write(RAM, assemble(source, xlen, RAM).code)
         machine.harts[0].pc = RAM
     for _ in range(10):
         for machine in machines:
@@ -325,6 +336,27 @@ def test_a_watchpoint_behind_the_line_in_which_an_access_begins(xlen: int, first
     )
     data = guest.at("data")
     assert guest.stops_at(data + 65, 1, WRITES) == guest.at("loop") + 8
+    guest.machine.close()
+
+
+@BOTH
+def test_a_watchpoint_behind_the_line_in_which_the_widest_access_begins(xlen: int) -> None:
+    """It is the first of the block, and not aligned; the last one is always aligned."""
+    guest = Watching(
+        xlen,
+        """
+        la   s1, data + 62
+    loop:
+        sw   a0, 0(s1)
+        addi a0, a0, 1
+        lbu  a1, 8(s1)
+        j    loop
+        .align 7
+    data:
+        .zero 128
+    """,
+    )
+    assert guest.stops_at(guest.at("data") + 65, 1, WRITES) == guest.at("loop")
     guest.machine.close()
 
 
