@@ -34,6 +34,10 @@ __all__ = ["region_text"]
 
 #: A bail in one number: its pc relative to the base, shifted by this; what %n lacks of the budget.
 _AT: Final = 16
+#: An entry in one number: how far it is from the first, shifted by this; which it is.
+_ENTRY: Final = 8
+#: What %P of an instruction and of the one in the next page differ by, less what their pcs do.
+_PAGE_STEP: Final = (8 * PAGE - PAGE_ENTRIES) // 8
 #: Hart and machine slots that no instruction of a region changes: what sets them ends a block, or
 #: leaves.
 _FIXED: Final = frozenset(("mstatus", "frm", "fflags", "watch_low", "watch_span"))
@@ -507,15 +511,19 @@ def _counted_on(region: Region) -> dict[int, tuple[int, int]]:
     return found
 
 
-class _EntryFunction(NativeFunction):
-    """Finds the region's base and enters the body, or interprets the instruction instead."""
+class _EnterFunction(NativeFunction):
+    """Enters the body at one of the entries, or interprets the instruction there instead.
 
-    def define(self, name: str, region: Region, number: int, *, translated: bool) -> str:
-        """The text of entry *number* of the region."""
-        at = region.entries[number]
-        pc = self.masked(self.op("add", "%P", self.op("lshr", "%E", 3)))
+    The small functions of the entries pass %E: the address of the region's first entry, %P as if
+    in its page, and %T: the entry's number with its distance from the first.
+    """
+
+    def define(self, region: Region, *, translated: bool) -> str:
+        packed = self.new("ptrtoint ptr %T to i64")
+        base = "%E" if translated else str(region.entry)
+        pc = self.masked(self.op("add", base, self.op("ashr", packed, _ENTRY)))
         if translated:
-            bad = self._moved_pages(pc, at, region)
+            bad = self._moved_pages(region)
         else:
             direct = self.op("and", self.get("mode"), mode.FLAT)
             bad = [self.new(f"icmp eq i64 {direct}, 0")]
@@ -523,9 +531,6 @@ class _EntryFunction(NativeFunction):
             on = self.unless(other)
             self._to_interpreter(pc)
             self._join(on)
-        base = str(region.entry)
-        if translated:
-            base = self.masked(self.op("sub", pc, at - region.entry))
         on = self.unless(self.new(f"icmp ult i64 %N, {region.longest}"))
         # Only when a region jumped here it is this one that the budget ran out in.
         left = self.field("%A", MACHINE["region_left"])
@@ -535,23 +540,21 @@ class _EntryFunction(NativeFunction):
         self.line(f"store i64 {own}, ptr {left}")
         self._to_interpreter(pc)
         self._join(on)
-        self.tail("@body", base, "%N", "%T", str(number))
-        return self.text(f"define {CC} void @{name}({PARAMS}) #0")
+        self.tail("@body", base, p=self.op("and", packed, (1 << _ENTRY) - 1))
+        return self.wrap("enter")
 
-    def _moved_pages(self, pc: str, at: int, region: Region) -> list[str]:
-        """For each other page of the region: whether it is not where the code was found, relative
-        to this one. The execute TLB tells."""
-        here = at >> PAGE_SHIFT
-        own = self.op("sub", "%E", self.op("shl", pc, 3))
+    def _moved_pages(self, region: Region) -> list[str]:
+        """For each page, if there are several: whether it is not where the code was found,
+        relative to the first entry's. The execute TLB tells."""
+        pages = region.pages()
+        here = region.entry >> PAGE_SHIFT
         tests = []
-        for page in region.pages():
-            if page == here:
-                continue
-            target = self.masked(self.op("add", pc, (page - here) << PAGE_SHIFT))
+        for page in pages if len(pages) > 1 else ():
+            target = self.masked(self.op("add", "%E", (page - here) << PAGE_SHIFT))
             entry, tag = self.execute_tlb(target)
             other = self.new(f"icmp ne i64 {self.new(f'load i64, ptr {entry}')}, {tag}")
             addend = self.new(f"load i64, ptr {self.addend(entry)}")
-            wanted = self.op("add", own, (page - here) * (PAGE_ENTRIES - 8 * PAGE))
+            wanted = self.op("mul", self.op("add", "%P", _PAGE_STEP * (page - here)), -8)
             moved = self.new(f"icmp ne i64 {addend}, {wanted}")
             tests.append(self.new(f"or i1 {other}, {moved}"))
         return tests
@@ -561,6 +564,23 @@ class _EntryFunction(NativeFunction):
         self.put("budget", "%N")
         table = self.get_pointer("table")
         self.tail(self.code_of(table, RESUME_INTERP), "0", "0", table, "0")
+
+
+class _EntryFunction(NativeFunction):
+    """What a decoded entry leads to: says where in the region, and where the region is."""
+
+    def define(self, region: Region, number: int, *, translated: bool) -> str:
+        away = region.entries[number] - region.entry
+        packed = self.new(f"inttoptr i64 {(away << _ENTRY) + number} to ptr")
+        if not translated:
+            self.tail("@enter", t=packed)
+        else:
+            pc = self.op("add", "%P", self.op("lshr", "%E", 3))
+            base = self.masked(self.op("sub", pc, away))
+            pages = (region.entries[number] >> PAGE_SHIFT) - (region.entry >> PAGE_SHIFT)
+            place = self.op("sub", "%P", _PAGE_STEP * pages) if pages else "%P"
+            self.tail("@enter", base, t=packed, p=place)
+        return self.text(f"define {CC} void @entry{number}({PARAMS}) #0")
 
 
 def region_text(
@@ -578,9 +598,9 @@ def region_text(
     """
     entries = region.entries
     body = _RegionFunction(xlen, region, policy, conditions).build("body", entries)
-    parts = [DECLARATIONS, body]
-    for k in range(len(entries)):
-        entry = _EntryFunction(xlen).define(f"entry{k}", region, k, translated=translated)
-        parts.append(entry)
+    parts = [DECLARATIONS, body, _EnterFunction(xlen).define(region, translated=translated)]
+    parts += (
+        _EntryFunction(xlen).define(region, k, translated=translated) for k in range(len(entries))
+    )
     parts.append(ATTRIBUTES)
     return "\n\n".join(parts)
