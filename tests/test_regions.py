@@ -182,6 +182,45 @@ def test_small_loops() -> None:
     assert region.loops(3) == {}
 
 
+def test_code_out_of_the_way_makes_no_loop() -> None:
+    code = Code("""
+    start: beqz a0, away
+    back:  addi a1, a1, 1
+    loop:  addi a2, a2, -1
+           bnez a2, loop
+           ebreak
+    away:  li a0, 1
+           j back
+    """)
+    region = code.region()
+    assert region.heads == {code["back"], code["loop"]}
+    assert region.loop_heads() == {code["loop"]}
+    assert region.entries == [code["start"], code["loop"]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_cycle_has_a_head(seed: int) -> None:
+    """Without the ways to loop heads there is no way round."""
+    rng, count = random.Random(seed), 12
+    lines = []
+    for n in range(count):
+        jump = rng.choice(("beqz a0,", "bnez a1,", "j"))
+        lines.append(f"b{n}: addi a0, a0, 1\n {jump} b{rng.randrange(count)}")
+    code = Code("\n".join([*lines, "ebreak"]))
+    region = code.region("b0")
+    heads = region.loop_heads()
+    assert heads <= region.blocks.keys()
+    left = dict(region.blocks)
+    while done := [
+        start
+        for start, block in left.items()
+        if not any(pc in left and pc not in heads for pc in block.targets)
+    ]:
+        for start in done:
+            del left[start]
+    assert not left
+
+
 def test_calls_are_followed_and_come_back() -> None:
     code = Code("""
     start: jal ra, leaf

@@ -96,8 +96,35 @@ class Region:
         """Where the region is entered: the hot pc, loop heads, where the interpreter or callees
         come back to; never at an instruction that it leaves to the interpreter, which may be
         another one by and by."""
-        wanted = dict.fromkeys([self.entry, *sorted(self.heads), *self.return_sites, *self.resumed])
+        heads = sorted(self.loop_heads())
+        wanted = dict.fromkeys([self.entry, *heads, *self.return_sites, *self.resumed])
         return [pc for pc in wanted if pc in self.blocks and self.blocks[pc].insns][:MAX_ENTRIES]
+
+    def loop_heads(self) -> set[int]:
+        """Of the targets of jumps back, those of loops: not where code out of the way returns to
+        the main one."""
+        found: set[int] = set()
+        way: dict[int, bool] = {}  # whether a block is on the way to the current one
+        for root in sorted(self.blocks):  # a loop begins at its lowest address, as a rule
+            stack = [(root, iter(self._ways(root)))] if root not in way else []
+            way.setdefault(root, True)
+            while stack:
+                start, ways = stack[-1]
+                for on in ways:
+                    if on not in way:
+                        way[on] = True
+                        stack.append((on, iter(self._ways(on))))
+                        break
+                    if way[on]:
+                        found.add(on)
+                else:
+                    way[start] = False
+                    stack.pop()
+        return found
+
+    def _ways(self, start: int) -> list[int]:
+        block = self.blocks[start]
+        return [pc for pc in (*_successors(block), *block.known) if pc in self.blocks]
 
     def loops(self, limit: int) -> dict[int, int]:
         """The blocks in loops of *limit* instructions at most, as far as addresses tell: the head

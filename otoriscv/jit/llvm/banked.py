@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.layout import LINE_SHIFT, LINES, PAGE, PAGE_SHIFT, TLB_R, TLB_W
+from otoriscv.core.layout import LINE_SHIFT, LINES, PAGE_SHIFT, TLB_R, TLB_W
 from otoriscv.core.policy import TlbPolicy
 from otoriscv.core.uop import Builder, Value
 
@@ -17,8 +17,6 @@ LOOP: Final = 64
 #: Variables for that: the page known to be good, what leads from it to the arena, and the page
 #: whose lines were looked at.
 LASTS: Final = ("last_tag", "last_addend", "last_page")
-
-_PAGE_LINES: Final = PAGE >> LINE_SHIFT
 
 
 class BankedPolicy(TlbPolicy):
@@ -56,19 +54,11 @@ class LoopPolicy(BankedPolicy):
             self.line(m, address + addend)
             with m.if_(tag.ne(m.get("last_page", last))):
                 m.set("last_page", tag, last)
-                with m.if_(self._page_flags(m, address + addend).eq(0)):
+                first = (address + addend) >> PAGE_SHIFT << (PAGE_SHIFT - LINE_SHIFT)
+                with m.if_(m.get("page_flags", first + LINES).eq(0)):
                     m.set("last_tag", tag, last)
         m.astore(address + m.get("last_addend", last), value)
 
     def _last(self, m: Builder, kind: int) -> Value:
         """Which of the region's variables: those of the loop, base register and kind of access."""
         return m.const((self._head << 8 & (1 << 63) - 1) | self.register << 2 | kind, 64)
-
-    @staticmethod
-    def _page_flags(m: Builder, offset: Value) -> Value:
-        """The line bytes of the page, or'ed."""
-        first = (offset >> PAGE_SHIFT << (PAGE_SHIFT - LINE_SHIFT)) + LINES
-        flags = m.aload(first, 64)
-        for at in range(8, _PAGE_LINES, 8):
-            flags = flags | m.aload(first + at, 64)
-        return flags

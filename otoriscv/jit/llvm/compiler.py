@@ -19,12 +19,12 @@ from otoriscv.core.decode import Decoder, Insn, Isa, numbers
 from otoriscv.core.isa.sem import MemoryPolicy
 from otoriscv.core.layout import LINE_CODE, LINE_SHIFT, PAGE_SHIFT
 from otoriscv.jit.cache import DiskCache
-from otoriscv.jit.llvm.banked import BankedPolicy
+from otoriscv.jit.llvm.banked import LOOP, BankedPolicy
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.flat import FlatPolicy, Window
 from otoriscv.jit.llvm.region import region_text
 from otoriscv.jit.protocol import JitError
-from otoriscv.jit.regions import LIMIT, LIMIT_HOT, discover
+from otoriscv.jit.regions import LIMIT, LIMIT_HOT, Region, discover
 
 __all__ = [
     "KEY_BYTES", "STOP", "CompiledRegion", "JitError", "Request", "compile_request", "find",
@@ -240,18 +240,23 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
 
     xlen = decoder.isa.xlen
     conditions = dict(request.conditions)
-    for elsewhere in (frozenset(request.elsewhere), frozenset[int]()):
-        region = discover(
+
+    def region_without(elsewhere: tuple[int, ...]) -> Region:
+        return discover(
             request.pc,
             xlen,
             decode,
             request.limit,
             request.history,
             frozenset(conditions),
-            elsewhere,
+            frozenset(elsewhere),
         )
-        if region.instructions >= FEW or region.whole or region.heads:
-            break  # or what is hot here are a few instructions between other regions: a loop, cut
+
+    region = region_without(request.elsewhere)
+    if request.elsewhere and region.instructions < FEW and not (region.whole or region.heads):
+        region = region_without(())
+        if request.pc not in region.loops(LOOP):  # that other regions cut
+            raise JitError(f"what follows {request.pc:#x} is in other regions")
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
     policy: MemoryPolicy = BankedPolicy()

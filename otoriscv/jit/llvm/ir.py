@@ -17,13 +17,17 @@ from otoriscv.core.uop import Arg, Value, uses_op
 
 __all__ = ["DECLARATIONS", "Function", "RoutineFunction", "is_number"]
 
-DECLARATIONS: Final = "\n".join(
-    f"declare i{w} @llvm.{name}.i{w}(i{w}{', i1' if name in ('ctlz', 'cttz') else ''})"
-    for name in ("ctlz", "cttz", "ctpop", "bswap")
-    for w in (16, 32, 64)
-) + "".join(
-    f"\ndeclare {t} @llvm.sqrt.{n}({t})\ndeclare {t} @llvm.fma.{n}({t}, {t}, {t})"
-    for t, n in (("float", "f32"), ("double", "f64"))
+DECLARATIONS: Final = (
+    "\n".join(
+        f"declare i{w} @llvm.{name}.i{w}(i{w}{', i1' if name in ('ctlz', 'cttz') else ''})"
+        for name in ("ctlz", "cttz", "ctpop", "bswap")
+        for w in (16, 32, 64)
+    )
+    + "".join(
+        f"\ndeclare {t} @llvm.sqrt.{n}({t})\ndeclare {t} @llvm.fma.{n}({t}, {t}, {t})"
+        for t, n in (("float", "f32"), ("double", "f64"))
+    )
+    + "\ndeclare i64 @llvm.vector.reduce.or.v8i64(<8 x i64>)"
 )
 
 _PLAIN: Final = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}

@@ -279,6 +279,9 @@ class _RegionFunction(NativeFunction):
             return self._address(self._pc)
         if node.args[0] in LASTS:
             return self.new(f"load i64, ptr {self._last(node)}")
+        if node.args[0] == "page_flags":  # the line bytes of a page, or'ed
+            lines = self.new(f"load <8 x i64>, ptr {self.at(self.ref(node.args[1]))}")
+            return self.new(f"call i64 @llvm.vector.reduce.or.v8i64(<8 x i64> {lines})")
         if node.args[0] == "tlb":  # see `BankedPolicy`
             at = self.new(f"getelementptr i64, ptr {self._bank}, i64 {self.ref(node.args[1])}")
             return self.new(f"load i64, ptr {at}")
