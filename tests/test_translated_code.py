@@ -8,6 +8,7 @@ import pytest
 
 from otoriscv.core.encode import Program, assemble
 from otoriscv.core.layout import MACHINE
+from otoriscv.jit.llvm.engine import LlvmEngine
 from tests.engine_box import ENGINES, HOT, RAM, STEP, Exit, difference
 from tests.test_mmu import MODES, A, D, R, U, V, W, X, make
 
@@ -106,6 +107,38 @@ def test_another_function_in_its_place(engine: str, mode: str) -> None:
         for guest in guests:
             guest.remap(CODE + PAGE, (CODE_AT + PAGE, ELSEWHERE)[n % 2 == 0], R | X)
         run(guests, 1500)
+
+
+@EACH
+def test_a_region_is_entered_in_its_second_page(engine: str, mode: str) -> None:
+    guests = both(engine, mode)
+    for guest in guests:
+        box = guest.box
+        text = f"loop: jal ra, loop + {PAGE}\n" + "nop\n" * 50 + "j loop"
+        box.memory.write(CODE_AT, assemble(text, box.xlen, CODE).code)
+        text = """
+            mv   a1, s6
+            beqz a1, out
+        inner:
+            addi a0, a0, 1
+            addi a1, a1, -1
+            bnez a1, inner
+        out:
+            ret
+        """
+        box.memory.write(CODE_AT + PAGE, assemble(text, box.xlen, CODE).code)
+    run(guests, 9000)
+    for guest in guests:
+        guest.box.hart.x[22] = 2000
+    before = hot(guests[0]) * guests[0].box.steps
+    for _ in range(4):  # before the loop gets a region of its own
+        run(guests, 250)
+    if engine == HOT:
+        main_engine = guests[0].box.main_engine
+        assert isinstance(main_engine, LlvmEngine)
+        pages = [{pc // PAGE for pc in region.covered} for region in main_engine.regions()]
+        assert {CODE // PAGE, CODE // PAGE + 1} in pages
+        assert hot(guests[0]) * guests[0].box.steps - before > 300
 
 
 @EACH
