@@ -207,6 +207,43 @@ def test_stores_through_pages_with_and_without_code(engine: str, mode: str) -> N
     run(guests, 20_000)  # by and by it stays interpreted
 
 
+#: Stores through one register into two pages by turns; the second has code, elsewhere in it.
+BY_TURNS = f"""
+    li t0, {DATA + 0x800:#x}
+    li s2, {PAGE}
+    jal ra, loop + {PAGE}
+loop:
+    sw a0, 0(t0)
+    addi a0, a0, 1
+    add t0, t0, s2
+    sub s2, x0, s2
+    lw a1, 0(t0)
+    add a2, a2, a1
+    j loop
+"""
+
+
+@EACH
+@pytest.mark.parametrize("first", ["data", "code"])
+def test_stores_by_turns_into_pages_with_and_without_code(
+    engine: str, mode: str, first: str
+) -> None:
+    guests = both(engine, mode)
+    for guest in guests:
+        box = guest.box
+        program = assemble(BY_TURNS, box.xlen, CODE)
+        box.memory.write(CODE_AT, program.code)
+        into = program.symbols["loop"] - CODE
+        box.memory.write(CODE_AT + PAGE + into, assemble("ret", box.xlen, CODE).code)
+        pages = [DATA_AT, CODE_AT + PAGE]
+        for n, pa in enumerate(pages if first == "data" else reversed(pages)):
+            guest.tables.map(DATA + n * PAGE, pa, R | W | V | U | A | D)
+    for _ in range(12):
+        run(guests, 401)
+    if engine == HOT:
+        assert hot(guests[0]) > 0.2
+
+
 #: Accesses words over the boundary of two pages, which are not neighbours, at every distance from
 #: a multiple of four.
 ACROSS = f"""

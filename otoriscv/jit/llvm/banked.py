@@ -51,6 +51,7 @@ class LoopPolicy(BankedPolicy):
         with m.if_(tag.ne(m.get("last_tag", last))):
             addend = self.addend(m, address, tag, TLB_W)
             m.set("last_addend", addend, last)
+            m.set("last_tag", -1, last)  # the addend is no longer that page's
             self.line(m, address + addend)
             with m.if_(tag.ne(m.get("last_page", last))):
                 m.set("last_page", tag, last)
