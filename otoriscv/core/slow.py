@@ -148,6 +148,9 @@ def load_slow(b: Builder, address: Value, size: Value, kind: Value) -> None:
         _trap(b, amo.select(CAUSE.STORE_MISALIGNED, CAUSE.LOAD_MISALIGNED, 64), address)
     _watch(b, address, size, amo.select(READS | WRITES, READS, 64))
     with b.if_(misaligned):
+        known, offset = _known_page(b, address, size, TLB_R)
+        with b.if_(known):
+            _load(b, offset, size)
         b.ret(b.call("load_pieces", address, size))
     tlb_kind = amo.select(TLB_W, TLB_R, 64)
     place = _resolved(b, address, size, tlb_kind)
@@ -156,11 +159,25 @@ def load_slow(b: Builder, address: Value, size: Value, kind: Value) -> None:
     offset = place & ~ROM
     with b.if_(~(amo & place.bit(63))):
         b.call("tlb_fill", address, offset, tlb_kind)
+    _load(b, offset, size)
+
+
+def _load(b: Builder, offset: Value, size: Value) -> None:
+    """Load from an arena offset, the end of a slow load."""
     with b.switch(size) as s:
         for n in (1, 2, 4, 8):
             with s.case(n):
                 b.set("value", b.aload(offset, 8 * n))
     b.ret(DONE)
+
+
+def _known_page(b: Builder, address: Value, size: Value, kind: int) -> tuple[Value, Value]:
+    """Whether the TLB knows the page of an access that is all in it; its arena offset then."""
+    at = (((address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)) << 1) + b.get("data_bank")
+    at = at + (tlb_slot(0, kind) - tlb_slot(0, 0))
+    inside = (b.const(PAGE, 64) - size).geu(address & (PAGE - 1))
+    known = inside & (address & -PAGE).eq(b.get("tlb", at))
+    return known, address + b.get("tlb", at + 1)
 
 
 @routine(3)
@@ -176,6 +193,10 @@ def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
         _trap(b, CAUSE.STORE_MISALIGNED, address)
     _watch(b, address, size, b.const(WRITES, 64), value.zext(64))
     with b.if_(misaligned):
+        known, offset = _known_page(b, address, size, TLB_W)
+        last = offset + (size - 1)
+        with b.if_(known), b.if_((_flags(b, offset) | _flags(b, last)).eq(0)):
+            _put(b, offset, value, size)
         b.ret(b.call("store_pieces", address, value, size))
     place = _resolved(b, address, size, b.const(TLB_W, 64))
     with b.if_(place.eq(0)):
@@ -229,7 +250,7 @@ def _pieces(b: Builder, address: Value, size: Value, kind: int) -> tuple[Value, 
     """(place of the first byte, place of the last byte's page, bytes in the first page)."""
     end = (address + (size - 1)).trunc(b.xlen).zext(64)
     room = b.const(PAGE, 64) - (address & (PAGE - 1))
-    one = size.ltu(room + 1)
+    one = room.geu(size)
     how = b.const(kind, 64)
     first = _resolved(b, address, one.select(size, room), how)
     phys = b.get("phys")
@@ -246,6 +267,8 @@ def _pieces(b: Builder, address: Value, size: Value, kind: int) -> tuple[Value, 
 def load_pieces(b: Builder, address: Value, size: Value) -> None:
     """A misaligned load."""
     first, second, room = _pieces(b, address, size, TLB_R)
+    with b.if_(room.geu(size)):
+        b.call("tlb_fill", address, first & ~ROM, TLB_R)
     value = b.var(0)
     with b.repeat(size) as n:
         at = n.ltu(room).select(first + n, second + (n - room)) & ~ROM
@@ -259,7 +282,9 @@ def store_pieces(b: Builder, address: Value, value: Value, size: Value) -> None:
     """A misaligned store."""
     first, second, room = _pieces(b, address, size, TLB_W)
     b.set("store_at", first)
-    b.set("store_end", size.ltu(room + 1).select(first, second - room) + (size - 1))
+    b.set("store_end", room.geu(size).select(first, second - room) + (size - 1))
+    with b.if_(room.geu(size) & first.bit(63).eq(0)):
+        b.call("tlb_fill", address, first, TLB_W)
     with b.repeat(size) as n:
         at = n.ltu(room).select(first + n, second + (n - room))
         with b.if_(at.bit(63).eq(0)):
@@ -277,13 +302,18 @@ def poke(b: Builder, offset: Value, value: Value, size: Value) -> None:
         for n in (1, 2, 4, 8):
             with s.case(n):
                 b.astore(offset, value.trunc(8 * n))
-    flags = b.aload((offset >> LINE_SHIFT) + LINES, 8)
+    flags = _flags(b, offset)
     with b.if_((flags & LINE_WATCH).ne(0)):
         b.set_m("stop", 1)
     with b.if_((flags & LINE_CLEAN).ne(0)):
         b.call("page_written", offset)
     with b.if_((flags & LINE_CODE).ne(0)):
         b.call("code_written", offset, size)
+
+
+def _flags(b: Builder, offset: Value) -> Value:
+    """The line's byte."""
+    return b.aload((offset >> LINE_SHIFT) + LINES, 8)
 
 
 @routine(1)
