@@ -212,6 +212,32 @@ fromhost: .dword 0""",
     guest.close()
 
 
+def test_tohost_ends_a_step(engine: str) -> None:
+    """At the store, and without any tick of the board in between."""
+    guest = machine(
+        """
+_start: la t0, tohost
+    li t1, (42 << 1) | 1
+    sw t1, 0(t0)
+2:  j 2b
+    .data
+    .align 6
+    .globl tohost, fromhost
+tohost: .dword 0
+fromhost: .dword 0""",
+        engine,
+    )
+    reasons = []
+    while not reasons or reasons[-1] is StopReason.STEPS:
+        assert len(reasons) < 20
+        store = guest.memory.read(guest.harts[0].pc, 4) == bytes.fromhex("23a06200")
+        stop = guest.step()
+        reasons.append(stop.reason)
+    assert store and (stop.reason, stop.code) == (StopReason.EXIT, 42)
+    assert guest.retired == len(reasons)
+    guest.close()
+
+
 def test_a_devices_exception_comes_out(engine: str) -> None:
     class Angry:
         name = "angry"

@@ -256,25 +256,29 @@ class Runner:
         self._seen.pop(index, None)
         stop = None
         try:
-            if machine.tracer is None and index not in self._watched and index not in self._hooked:
-                code = self._plain_step(hart, q)
-            else:
-                advanced = self._advance(hart)
-                code = self._step_one(hart) if advanced is None else advanced
-            if code != Exit.SLICE:
-                stop = self._exit(hart, code)
-                if stop is None and self._watched.get(index) == q[_PC]:  # a hook saw it, now do it
-                    stop = self._exit(hart, self._step_one(hart))
+            try:
+                told = index in self._watched or index in self._hooked
+                if machine.tracer is None and not told:
+                    code = self._plain_step(hart, q)
+                else:
+                    advanced = self._advance(hart)
+                    code = self._step_one(hart) if advanced is None else advanced
+                if code != Exit.SLICE:
+                    stop = self._exit(hart, code)
+                    if stop is None and self._watched.get(index) == q[_PC]:
+                        stop = self._exit(hart, self._step_one(hart))  # a hook saw it, now do it
+            finally:
+                q[_WATCH_SKIP] = 0
+                self.settle()
+            if m[_STOP]:
+                machine.look()
+            now = m[_STEPS_END] + m[_SKIP] if machine.clock.virtual else machine.instant
+            machine.events.run_due(now)
+            if now >= self.next_tick:
+                self.next_tick = (now // TICK + 1) * TICK
+                machine.pump()
         except (GuestExit, GuestReset) as ending:
             stop = self._guest_ended(index, ending)
-        finally:
-            q[_WATCH_SKIP] = 0
-            self.settle()
-        now = m[_STEPS_END] + m[_SKIP] if machine.clock.virtual else machine.instant
-        machine.events.run_due(now)
-        if now >= self.next_tick:
-            self.next_tick = (now // TICK + 1) * TICK
-            machine.pump()
         machine.flush()
         if stop is None and machine.ending is not None:
             stop = machine.take_ending()

@@ -48,17 +48,21 @@ class Options:
 
     device: str
     engine: str
+    compiled: bool
     timeout: float
     instructions: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a program ended: ``problem`` is empty when it passed."""
+    """How a program ended: ``problem`` is empty when it passed. Of its *retired* instructions some
+    were in regions, if that was asked for."""
 
     program: Program
     problem: str
     seconds: float
+    retired: int = 0
+    in_regions: int = 0
 
 
 def symbols_of(elf: ELFFile) -> dict[str, int]:
@@ -130,18 +134,21 @@ def compare(signature: str, reference: Path) -> str:
     return ""
 
 
-def run_otoriscv(program: Program, options: Options) -> str:
-    """Run under otoriscv; why it failed, or ""."""
-    command = [sys.executable, "-m", "otoriscv", "boot", str(program.path)]
-    command += ["--serial", "null", "--clock", "virtual"]
+def run_otoriscv(program: Program, options: Options) -> tuple[str, str]:
+    """Run under otoriscv: why it failed, or "", and what was printed."""
+    if options.compiled:
+        command = [sys.executable, "-m", "tools.compliance.compiled", str(program.path)]
+    else:
+        command = [sys.executable, "-m", "otoriscv", "boot", str(program.path)]
+        command += ["--serial", "null", "--clock", "virtual"]
+        if options.engine:
+            command += ["--engine", options.engine]
     command += ["--max-instructions", str(options.instructions)]
-    if options.engine:
-        command += ["--engine", options.engine]
     command += extra_arguments(program, "boot.args")
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "signature")
         if program.reference:
-            command += ["--signature", str(file), "--begin", BEGIN, "--end", END]
+            command += ["--signature", str(file)]
         try:
             done = subprocess.run(
                 command,
@@ -153,15 +160,15 @@ def run_otoriscv(program: Program, options: Options) -> str:
                 timeout=options.timeout,
             )
         except subprocess.TimeoutExpired:
-            return f"no end after {options.timeout:g} s"
+            return f"no end after {options.timeout:g} s", ""
         if done.returncode:
-            said = [line for line in done.stderr.splitlines() if line.startswith("otoriscv:")]
-            return f"exit code {done.returncode}" + (f": {said[0]}" if said else "")
+            said = done.stderr.strip().splitlines()
+            return f"exit code {done.returncode}" + (f": {said[-1]}" if said else ""), done.stdout
         if program.reference is None:
-            return ""
+            return "", done.stdout
         if not file.is_file():
-            return "no signature was written"
-        return compare(file.read_text(), program.reference)
+            return "no signature was written", done.stdout
+        return compare(file.read_text(), program.reference), done.stdout
 
 
 class QemuMonitor:
@@ -230,13 +237,16 @@ def run_qemu(program: Program, options: Options) -> str:
 
 def run_one(program: Program, options: Options) -> Result:
     """Run one program on the device asked for."""
-    started = time.monotonic()
-    run = run_qemu if options.device == "qemu" else run_otoriscv
+    started, said = time.monotonic(), ""
     try:
-        problem = run(program, options)
+        if options.device == "qemu":
+            problem = run_qemu(program, options)
+        else:
+            problem, said = run_otoriscv(program, options)
     except (OSError, RuntimeError, KeyError) as error:
         problem = f"{type(error).__name__}: {error}"
-    return Result(program, problem, time.monotonic() - started)
+    counts = [int(word) for word in said.split()] if options.compiled else []
+    return Result(program, problem, time.monotonic() - started, *counts[:2])
 
 
 def table(results: Sequence[Result]) -> str:
@@ -245,11 +255,15 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         suites.setdefault(result.program.suite, []).append(result)
     width = max(len("suite"), *(len(suite) for suite in suites))
-    lines = [f"{'suite':{width}}  passed  failed  seconds"]
+    counted = any(result.retired for result in results)
+    lines = [f"{'suite':{width}}  passed  failed  seconds" + "  in regions" * counted]
     for suite, members in [*suites.items(), ("all", list(results))]:
         failed = sum(bool(result.problem) for result in members)
         seconds = sum(result.seconds for result in members)
         lines.append(f"{suite:{width}}  {len(members) - failed:6}  {failed:6}  {seconds:7.1f}")
+        if counted:
+            total = sum(result.retired for result in members)
+            lines[-1] += f"  {sum(result.in_regions for result in members) / max(1, total):10.0%}"
     for result in results:
         if result.problem:
             lines.append(f"FAILED {result.program.suite}/{result.program.name}: {result.problem}")
@@ -262,13 +276,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--device", choices=["otoriscv", "qemu"], default="otoriscv")
     parser.add_argument("--engine", default="", help="otoriscv's engine (default: its own choice)")
+    parser.add_argument(
+        "--compiled",
+        action="store_true",
+        help="make regions of all that is executed, and run these",
+    )
     parser.add_argument("--references", type=Path, help="directory of *.reference_output files")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="SUITE/NAME, with * and ?")
     parser.add_argument("-j", "--jobs", type=int, default=0, help="in parallel (0: every core)")
     parser.add_argument("--timeout", type=float, default=60, metavar="SEC", help="for each program")
     parser.add_argument("--max-instructions", type=int, default=20_000_000, metavar="N")
     args = parser.parse_args(argv)
-    options = Options(args.device, args.engine, args.timeout, args.max_instructions)
+    if args.compiled and (args.engine or args.device == "qemu"):
+        parser.error("--compiled chooses the engine")
+    options = Options(args.device, args.engine, args.compiled, args.timeout, args.max_instructions)
     programs = [
         program
         for program in find_programs(args.directory, args.references)
