@@ -227,7 +227,7 @@ tohost: .dword 0
 fromhost: .dword 0""",
         engine,
     )
-    reasons = []
+    reasons: list[StopReason] = []
     while not reasons or reasons[-1] is StopReason.STEPS:
         assert len(reasons) < 20
         store = guest.memory.read(guest.harts[0].pc, 4) == bytes.fromhex("23a06200")

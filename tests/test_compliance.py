@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from otoriscv.jit.engines import probe
 from otoriscv.tools import find_cc, find_qemu
 from tools.compliance.run import compare, main
 
@@ -80,6 +81,23 @@ def test_a_reference_signature_decides(
     reference.write_text("12345678\n9abcdef1\n")
     assert main([str(tmp_path), "--device", device]) == 1
     assert "signature word 1 is 9abcdef0, the reference has 9abcdef1" in capsys.readouterr().out
+
+
+@needs_cc
+@pytest.mark.compliance
+@pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
+def test_what_is_executed_is_compiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = make(tmp_path, "signed", "one", 1).with_name("one.reference_output")
+    reference.write_text("12345678\n9abcdef0\n")
+    assert main([str(tmp_path), "--compiled"]) == 0
+    words = capsys.readouterr().out.splitlines()[1].split()
+    assert words[:3] == ["signed", "1", "0"]
+    assert int(words[-1].rstrip("%")) > 20  # up to the first store, which is near tohost
+    reference.write_text("12345678\n9abcdef1\n")
+    assert main([str(tmp_path), "--compiled"]) == 1
+    make(tmp_path, "bad", "two", 7)
+    assert main([str(tmp_path), "--compiled", "--only", "bad/*"]) == 1
+    assert "FAILED bad/two: exit code 3" in capsys.readouterr().out
 
 
 def test_signatures_are_compared_word_by_word(tmp_path: Path) -> None:

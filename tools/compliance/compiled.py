@@ -32,11 +32,13 @@ NEVER: Final = 1 << 30  # samples, steps
 
 
 def executed(machine: Machine, most: int) -> list[int]:
-    """The addresses of instructions, in the order in which they are executed first."""
+    """The addresses of instructions in RAM, in the order in which they are executed first."""
     seen: dict[int, None] = {}
-    hart = machine.harts[0]
+    hart, memory = machine.harts[0], machine.board.memory
     for _ in range(most):
-        seen[hart.pc] = None
+        where = memory.range_at(hart.pc)
+        if where is not None and not where.rom:
+            seen[hart.pc] = None
         if hart.step().reason is not StopReason.STEPS:
             break
     return list(seen)
