@@ -58,7 +58,7 @@ dap: ## VS Code's debug adapter for gdb (8 MB from npm), which the slow tests dr
 linux64: setup ## Debian's kernel and a busybox root in build-linux/, and how to boot them
 	@$(VENV)/bin/python -m tools.linux.make64
 
-linux32: setup ## a small rv32 kernel from Debian's source: some ten minutes, once
+linux32: setup ## a small rv32 kernel from Debian's source: some five minutes, once
 	@$(VENV)/bin/python -m tools.linux.make32
 
 clean: ## what was built here (not .venv)

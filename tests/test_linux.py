@@ -1,7 +1,7 @@
 """Linux itself: Debian's riscv64 kernel, and the rv32 kernel built from Debian's source.
 
 The images are those of ``make linux64`` and ``make linux32``. The first is fetched when it is not
-there; the second takes ten minutes to build and is only used. Without them these tests are skipped,
+there; the second takes minutes to build and is only used. Without them these tests are skipped,
 or fail under --otoriscv-strict.
 """
 

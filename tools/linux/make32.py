@@ -1,6 +1,6 @@
 """``make linux32``: a small rv32 kernel from Debian's source package, in build-linux/.
 
-Debian has no rv32 port, so the kernel is built here (about ten minutes of one processor), with
+Debian has no rv32 port, so the kernel is built here (some six minutes of one processor), with
 debugging information in build-linux/vmlinux32. The root is one small program, init32.c.
 """
 
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Sequence
+from filecmp import cmp
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,8 @@ _FETCHED: Final = BUILD / "source"
 _HERE: Final = Path(__file__).resolve().parent
 _INIT: Final = _HERE / "init32.c"
 _CROSS: Final = "riscv64-linux-gnu-"
+_CONFIG: Final = _HERE / "rv32.config"
+_RECIPE: Final = BUILD / "recipe32"  # the configuration that it was built with
 
 
 def _run(command: Sequence[str], folder: Path, log: Path) -> None:
@@ -62,18 +65,18 @@ def kernel() -> None:
     packages = Packages(_FETCHED, RELEASE, "amd64")
     debian_packages("linux32", dry_run=False)
     print(
-        f"linux32: {SOURCE} from Debian {RELEASE} (140 MB), built here: some ten minutes",
+        f"linux32: {SOURCE} from Debian {RELEASE} (140 MB), built here: some five minutes",
         flush=True,
     )
     tree, log = _source(packages), BUILD / "linux32.log"
     make = ["make", "ARCH=riscv", f"CROSS_COMPILE={_CROSS}"]
-    fragment = str(_HERE / "rv32.config")
     _run([*make, "tinyconfig"], tree, log)
-    _run(["scripts/kconfig/merge_config.sh", "-m", ".config", fragment], tree, log)
+    _run(["scripts/kconfig/merge_config.sh", "-m", ".config", str(_CONFIG)], tree, log)
     _run([*make, "olddefconfig"], tree, log)
     _run([*make, f"-j{os.cpu_count() or 1}", "Image"], tree, log)
     shutil.copyfile(tree / "vmlinux", SYMBOLS)
-    KERNEL.write_bytes((tree / "arch/riscv/boot/Image").read_bytes())
+    shutil.copyfile(tree / "arch/riscv/boot/Image", KERNEL)
+    shutil.copyfile(_CONFIG, _RECIPE)
 
 
 def initramfs() -> None:
@@ -97,7 +100,7 @@ def main() -> int:
         _FETCHED.mkdir(parents=True, exist_ok=True)
         if not INITRD.exists() or INITRD.stat().st_mtime < _INIT.stat().st_mtime:
             initramfs()
-        if not KERNEL.exists():
+        if not (KERNEL.exists() and _RECIPE.exists() and cmp(_CONFIG, _RECIPE, shallow=False)):
             kernel()
     except (DebianError, SetupError) as error:
         print(f"linux32: {error}", file=sys.stderr)

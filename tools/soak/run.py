@@ -11,7 +11,7 @@ Compile workers are killed and halted meanwhile, all but the first of each machi
 Memory, file descriptors and processes are looked at ninety times behind the first tenth. In the
 mean the second half must hold what the first half held: the process to 2 MiB, a worker that nobody
 killed to 8 MiB. What is kept up to a limit (single instructions decoded and compiled, places seen
-hot) is forgotten before each look, as such a limit is only reached after hours.
+hot) is forgotten every ten programs, as such a limit is only reached after hours.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from tests.random_programs import END, SCRATCH, SCRATCH_SIZE, START, alu_word, r
 
 WORKERS = 2
 LOOKS = 100
+FORGET = 10  # programs
 #: MiB that the second half may hold above the first: the process, and a worker.
 GROWTH = 2
 WORKER_GROWTH = 8
@@ -76,8 +77,7 @@ class Usage:
     @classmethod
     def now(cls, pairs: Sequence[Pair]) -> Usage:
         """Look, with what is only cached forgotten."""
-        for pair in pairs:
-            pair.forget()
+        _forget(pairs)
         gc.collect()
         me = Path(f"/proc/self/task/{os.getpid()}/children")
         oldest = [pid for pair in pairs for pid in pair.workers[:1]]
@@ -93,6 +93,17 @@ class Usage:
             f"{self.resident:.1f} MiB, {self.descriptors} descriptors, "
             f"{self.children} workers of {self.worker:.0f} MiB"
         )
+
+
+def _forget(pairs: Sequence[Pair]) -> None:
+    """Empty what has a limit that is only reached after hours."""
+    random_programs._encoded.cache_clear()
+    random_programs._decoder.cache_clear()
+    for pair in pairs:
+        pair.hot.compiler._heat.clear()
+        for box in pair.boxes:
+            box.stepper._steps.clear()
+            box.stepper._decoder._cache.clear()
 
 
 def _resident(pid: int | str) -> float:
@@ -146,13 +157,6 @@ class Pair:
         """The process ids of the compile workers, the oldest first."""
         workers = self.hot.compiler._workers
         return [] if workers is None else workers.processes
-
-    def forget(self) -> None:
-        """Empty what has a limit that it only reaches after hours."""
-        for box in self.boxes:
-            box.stepper._steps.clear()
-            box.stepper._decoder._cache.clear()
-        self.hot.compiler._heat.clear()
 
     def close(self) -> None:
         """Free both."""
@@ -276,9 +280,9 @@ def soak(minutes: float, seed: int) -> int:
         while (now := time.monotonic()) - began < minutes * 60:
             pair = rng.choice(pairs)
             pair.episode()
-            random_programs._encoded.cache_clear()  # the generator's memory is not the machines'
+            if counts["programs"] % FORGET == 0:
+                _forget(pairs)
             if now - began > every * (len(looks) + LOOKS // 10):
-                random_programs._decoder.cache_clear()
                 looks.append(Usage.now(pairs))
             if now - shown > 60 and looks:
                 shown = now
