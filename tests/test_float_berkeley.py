@@ -4,6 +4,7 @@ routines, over special values and random ones that are mostly near an edge.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain, islice
@@ -108,6 +109,78 @@ def run_operations(
                     engines.check(op, rm % 5, batch)
                     count += len(batch)
     return count
+
+
+class Tiny:
+    """Operands whose products, quotients and roots miss a number of *f* by the least that there
+    is: R * C = 1 + A << precision, for odd numbers of all bits."""
+
+    def __init__(self, f: Format, seed: int) -> None:
+        self._f, p = f, f.precision
+        self._rng = random.Random(seed)
+        while True:
+            r = self._rng.getrandbits(p) | 1 << p - 1 | 1
+            c = pow(r, -1, 1 << p)
+            if c >> p - 1 and r * c >> 2 * p - 1:
+                break
+        self._r, self._c, self._a = r, c, (r * c - 1) >> p
+
+    def _number(self, mantissa: int, field: int) -> int:
+        """That has all *precision* bits, and an exponent field."""
+        f = self._f
+        bits = field << f.precision - 1 | mantissa & f.fraction
+        return bits | BOX if f.width == 32 else bits
+
+    def operands(self, name: str, field: int) -> list[int]:
+        """So that the result, or what is divided or rooted, has that exponent field."""
+        f = self._f
+        if name == "fdiv":
+            near = self._rng.choice((field, f.bias))  # of the divisor
+            return [self._number(self._a, field), self._number(self._c, near)]
+        if name == "fsqrt":  # of R ** 2 - 1, where R is next to a power of two
+            return [self._number(1 << f.precision - 1 | 2, field)]
+        first = f.bias // 2 + self._rng.randrange(-9, 9)
+        second = field + f.bias - first - 1  # the mantissas' product is 2 or more
+        factors = [self._number(self._r, first), self._number(self._c, second)]
+        return [*factors, self._number(0, 0)] if name == "fmadd" else factors
+
+
+@FORMATS
+def test_errors_that_are_smaller_than_any_number(f: Format) -> None:
+    """They are no reason to take a result for exact: NX is raised."""
+    with closing(Engines("rv64gc", ("python", "interp", HOT))) as engines:
+        for op in berkeley.operations(f, 64):
+            name = op.name.partition(".")[0]
+            if name not in ("fmul", "fdiv", "fsqrt", "fmadd"):
+                continue
+            rows = []
+            for field in range(1, f.precision + 9):
+                for seed in range(4):
+                    first, second, third = (*Tiny(f, seed).operands(name, field), 0, 0)[:3]
+                    rows.append(Row((first, second, third), 0, 0))
+            assert all(op.want(row.args[: len(op.sources)], 0)[1] & 1 for row in rows[-12:])
+            engines.check(op, DYN, rows)
+
+
+@FORMATS
+def test_results_rounded_up_to_the_smallest_normal_number(f: Format) -> None:
+    """They are not tiny any more, but were: UF is raised with NX, also when that is set already."""
+    p, box = f.precision, BOX if f.width == 32 else 0
+    below_one, least = (f.bias << p - 1) - 1 | box, 1 << p - 1 | box
+    two, below_two = f.bias + 1 << p - 1 | box, (2 << p - 1) - 1 | box  # times the least one
+    single = (F64.bias - F32.bias + 1 << 52) - (1 << 52 - 23)  # the least one of them, less a bit
+    rows = {
+        f"fmul.{f.letter}": (below_one, least, 0),
+        f"fdiv.{f.letter}": (below_two, two, 0),
+        f"fmadd.{f.letter}": (below_one, least, box),
+        "fcvt.s.d": (single, 0, 0),
+    }
+    with closing(Engines("rv64gc", ("python", "interp", HOT))) as engines:
+        for op in berkeley.operations(f, 64):
+            if op.name in rows:
+                row = Row(rows[op.name], 0, 1)
+                assert op.want(row.args[: len(op.sources)], 0)[1] == 3
+                engines.check(op, DYN, [row, row])
 
 
 @FORMATS

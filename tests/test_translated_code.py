@@ -244,6 +244,53 @@ def test_stores_by_turns_into_pages_with_and_without_code(
         assert hot(guests[0]) > 0.2
 
 
+#: Loads, changes and stores one word at t0, through one register, and calls a function.
+CHANGE = f"""
+    li t0, {{at:#x}}
+    li s4, {{flip:#x}}
+    jal ra, loop + {PAGE}
+loop:
+    lw a1, 0(t0)
+    xor a1, a1, s4
+    sw a1, 0(t0)
+    jal ra, loop + {PAGE}
+    j loop
+"""
+
+
+@EACH
+@pytest.mark.parametrize("page", ["code", "read-only", "zero"])
+def test_a_load_says_nothing_of_a_store(engine: str, mode: str, page: str) -> None:
+    """To code, which changes; to a page that must not be written, after a while."""
+    guests = both(engine, mode)
+    for guest in guests:
+        box = guest.box
+        one, two = (
+            int.from_bytes(assemble(f"addi a0, a0, {n}", box.xlen, CODE).code, "little")
+            for n in (1, 2)
+        )
+        at = {"code": DATA + 0x20, "read-only": DATA, "zero": 0x20}[page]
+        text = CHANGE.format(at=at, flip=one ^ two)
+        program = assemble(text, box.xlen, CODE)
+        box.memory.write(CODE_AT, program.code)
+        into = program.symbols["loop"] - CODE + PAGE
+        box.memory.write(CODE_AT + into, assemble(f".word {one:#x}; ret", box.xlen, CODE).code)
+        if page == "code":
+            text = CHANGE.format(at=DATA + into % PAGE, flip=one ^ two)
+            box.memory.write(CODE_AT, assemble(text, box.xlen, CODE).code)
+        data = CODE_AT + PAGE if page == "code" else DATA_AT
+        guest.tables.map(at & -PAGE, data, R | W | V | U | A | D)
+    for _ in range(3):
+        run(guests, 401)
+    if page == "read-only":
+        for guest in guests:
+            guest.remap(DATA, DATA_AT, R)
+    for _ in range(3):
+        run(guests, 401)
+    if page == "zero" and engine == HOT:
+        assert hot(guests[0]) > 0.2
+
+
 #: Accesses words over the boundary of two pages, which are not neighbours, at every distance from
 #: a multiple of four.
 ACROSS = f"""
