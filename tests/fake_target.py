@@ -69,6 +69,7 @@ class FakeTarget:
         self.inserted = 0  # how often a breakpoint was given to us
         self.last_stop = StopEvent(StopKind.INTERRUPT)
         self.sleepers: set[int] = set()  # the harts that say they wait
+        self.prompt = False  # a run goes on until it stops, in `resume`
         self._steps = 0
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -161,12 +162,16 @@ class FakeTarget:
         self.breakpoints.clear()
         self.watchpoints.clear()
 
-    def resume(self, actions: Actions) -> None:
+    def resume(self, actions: Actions) -> StopEvent | None:
         assert not self.running
         self._stop.clear()
         self._stopped.clear()
+        if self.prompt:
+            self._run(dict(actions))
+            return self.last_stop
         self._thread = threading.Thread(target=self._run, args=(dict(actions),), daemon=True)
         self._thread.start()
+        return None
 
     @property
     def long_steps(self) -> bool:

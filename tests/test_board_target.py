@@ -14,6 +14,7 @@ from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import HART, MAX_WATCHPOINTS
 from otoriscv.gdbstub.target import Action, MemoryFault, StopKind, Target, WatchKind
 from tests.board_guest import ENGINES, FINISH, machine, needs_cc, output
+from tests.stub import until
 
 pytestmark = needs_cc
 
@@ -278,6 +279,27 @@ def test_resume_tells_of_a_stop_that_comes_at_once(target: BoardTarget) -> None:
     assert target.resume(GO) is None and target.running
     target.stop()
     assert target.wait(10) is not None
+
+
+def test_a_reset_that_comes_at_once(target: BoardTarget) -> None:
+    """The guest goes on from there, again and again."""
+    source = "_start: li t0, 0x100000\n li t1, 0x7777\n sw t1, 0(t0)\n"
+    guest = machine(source, target.machine.engine.name, target.xlen)
+    resets: list[bool] = []
+    other = BoardTarget(guest, on_reset=lambda: resets.append(True))
+    assert other.resume(GO) is None
+    until(lambda: len(resets) > 2, 20)
+    other.stop()
+    event = other.wait(10)
+    assert event is not None and event.kind is StopKind.INTERRUPT
+    other.shut_down()
+    guest.close()
+
+
+def test_an_old_request_stops_no_run(target: BoardTarget) -> None:
+    target.machine.request_stop()  # as when it came just behind the stop
+    target.insert_breakpoint(_symbol(target, "count"))
+    assert _go(target) is StopKind.BREAKPOINT
 
 
 def test_a_failure_that_comes_at_once_comes_out(target: BoardTarget) -> None:

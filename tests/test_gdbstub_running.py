@@ -143,6 +143,22 @@ def test_output_comes_before_the_stop(server: GdbServer, target: FakeTarget) -> 
     assert b"".join(seen) == b"x" * 300
 
 
+def test_a_run_that_stops_or_fails_at_once(
+    server: GdbServer, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.prompt = True
+    target.load(*([PRINT] * 3), EBREAK)
+    seen: list[bytes] = []
+    with RspClient(*server.address, on_output=seen.append) as client:
+        client.write_register(11, ord("x"))
+        assert client.resume().registers[PC] == BASE + 12
+        assert b"".join(seen) == b"xxx"
+        assert client.request(b"qC") == b"QC1"  # nothing runs
+        monkeypatch.setattr(target, "resume", lambda actions: 1 // 0)
+        assert client.request(b"c").startswith(b"E.ZeroDivisionError")
+        assert client.request(b"qC") == b"QC1"
+
+
 def test_crash_says_why(server: GdbServer, target: FakeTarget) -> None:
     target.load(0, CRASH)
     seen: list[bytes] = []
