@@ -12,10 +12,10 @@ none_is_fine = || [ $$? -eq 5 ]
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-gdb lint docs bench dap linux64 linux32 \
-        slow-packages clean
+        extras clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## .venv with the tests' needs; Debian packages when missing
 	@PYTHON=$(PYTHON) VENV=$(VENV) tools/setup test
@@ -28,7 +28,7 @@ test: lint ## the linters, then every test but the slow ones
 	$(PYTEST) -n $(JOBS) -m "not slow and not timing" $(TESTS) $(none_is_fine)
 	$(PYTEST) -m "timing and not slow" $(TESTS) $(none_is_fine)
 
-test-slow: test-gdb dap slow-packages ## the slow tests: longer fuzzing, lockstep, compliance
+test-slow: test-gdb dap extras ## the slow tests: longer fuzzing, lockstep, compliance
 	$(PYTEST) -n $(JOBS) --timeout 1200 -m "slow and not timing" $(TESTS) $(none_is_fine)
 	$(PYTEST) --timeout 1200 -m "slow and timing" $(TESTS) $(none_is_fine)
 
@@ -36,8 +36,8 @@ test-gdb: setup ## debugging on the JIT: with its defaults, and compiling everyt
 	$(PYTEST) -n $(JOBS) -m "not timing" --engine llvm $(GDB_TESTS)
 	$(PYTEST) -n $(JOBS) -m "not timing" --engine llvm --jit-threshold 1 --jit-workers 0 $(GDB_TESTS)
 
-slow-packages: # firmware of others and mkfs.ext4, for the slow tests
-	@tools/setup test-slow || echo "without these, the tests that need them are skipped"
+extras: ## Debian packages that a few tests need: firmware of others, cpio, graphviz
+	@PYTHON=$(PYTHON) tools/setup extras || echo "extras: without, those tests are skipped"
 
 lint: setup ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .

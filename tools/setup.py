@@ -26,7 +26,10 @@ NEEDS = {
 }
 # What only Debian is asked for: a program or file, and the packages that bring it.
 DEBIAN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "test-slow": {
+    "extras": {
+        "cpio": ("cpio",),
+        "dot": ("graphviz",),
+        "qemu-img": ("qemu-utils",),
         "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin": ("opensbi",),
         "/usr/lib/u-boot/qemu-riscv64/u-boot.bin": ("u-boot-qemu",),
         "mkfs.ext4": ("e2fsprogs",),
