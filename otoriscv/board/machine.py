@@ -27,7 +27,16 @@ from otoriscv.core.bus import Bus, Device
 from otoriscv.core.clock import Clock, HostClock, VirtualClock
 from otoriscv.core.hart import Hart
 from otoriscv.core.isa.strings import Isa
-from otoriscv.core.layout import HART, LINE_SHIFT, LINES, MACHINE, MAX_HARTS, PAGE
+from otoriscv.core.layout import (
+    HART,
+    LINE_READS,
+    LINE_SHIFT,
+    LINE_WRITES,
+    LINES,
+    MACHINE,
+    MAX_HARTS,
+    PAGE,
+)
 from otoriscv.core.memory import Arena, Memory, pool_size
 from otoriscv.jit.engines import create
 from otoriscv.jit.settings import JitSettings
@@ -296,7 +305,9 @@ class Machine:
         self.engine.memory_changed(offset, size)
         if self._stepper is not None and self._stepper is not self.engine:
             self._stepper.memory_changed(offset, size)
-        regions = [(LINES + (offset >> LINE_SHIFT), size >> LINE_SHIFT)]
+        first, last = LINES + (offset >> LINE_SHIFT), LINES + (offset + size >> LINE_SHIFT)
+        watched = bytes(arena.view8[first:last]).translate(_WATCHED) if self.watchpoints else b""
+        regions = [(first, last - first)]
         if arena.backing is None:
             regions.append((offset, size))
         if arena.pool:
@@ -304,6 +315,8 @@ class Machine:
             regions.append((start, pool_size(size)))
         for start, length in regions:
             self._zero(start, length)
+        if watched:
+            arena.view8[first:last] = watched
 
     def _zero(self, start: int, length: int) -> None:
         """Zero a part of the arena, giving whole pages back."""
@@ -483,6 +496,8 @@ class Machine:
 
 
 _STOP: Final = AgentPrograms()
+#: What line bytes keep when memory is cleared: watchpoints stay.
+_WATCHED: Final = bytes(n & (LINE_READS | LINE_WRITES) for n in range(256))
 _CAUSES: Final = {
     0: "instruction address misaligned",
     1: "instruction access fault",

@@ -22,6 +22,8 @@ LINE_CODE: Final = 1
 LINE_REGION: Final = 16  # a compiled region contains code of this line
 LINE_WATCH: Final = 4  # the board looks at a word in it (HTIF): a store there sets ``stop``
 LINE_CLEAN: Final = 8  # its page was not written since the last checkpoint
+LINE_READS: Final = 32  # somebody watches reads of a byte in it
+LINE_WRITES: Final = 64  # the same, writes
 
 _SENTINEL: Final = 64  # behind the decoded entries of each page
 PAGE_ENTRIES: Final = 8 * PAGE + _SENTINEL  # bytes of decoded entries a page of memory has
@@ -44,7 +46,6 @@ RANGE_ROM: Final = 1
 MAX_BREAKPOINTS: Final = 32768
 MAX_WATCHPOINTS: Final = 4096
 PRINT_WORDS: Final = 2048  # slots of what breakpoints' commands print
-WATCH_FILTER: Final = 64  # slots of the filter of watched lines
 MAX_ACCESS: Final = 8  # bytes of a load or store at most
 WATCH_WORDS: Final = 3  # address, length, kinds (1 read, 2 write)
 UART_RING: Final = 0x1_0000  # bytes of the console output ring
@@ -220,9 +221,6 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "sample_due",  # the step of the next one
     "samples",  # how many were taken; the last `SAMPLES` are kept
     "nregions",
-    "watch_low",  # one range with every address at which an access may meet a watchpoint: its start
-    "watch_span",  # and its length
-    ("watch_lines", WATCH_FILTER),  # a bit for each line with a watched byte, by bits 17:6
     "print_head",  # slots of `print_ring` in use
     "print_next",  # the same with what the current command printed so far
     "region_steps",  # instructions retired in compiled regions

@@ -68,7 +68,7 @@ class Request:
     breakpoints: tuple[int, ...]  # of those in the code where the region must be left
     conditions: tuple[tuple[int, tuple[bytes, ...]], ...]  # of those that it evaluates
     window: tuple[int, int, int] | None  # see `Window`; None: translated, accesses ask the TLB
-    watching: bool
+    watching: int  # kinds of accesses that are asked about: see `FlatPolicy`
     history: tuple[int, ...] = ()  # where regions jumped to lately
     limit: int = LIMIT
     place: int = 0  # arena offset of the instruction at pc
@@ -106,7 +106,7 @@ class CompiledRegion:
 
     pc: int
     translated: bool
-    watching: bool
+    watching: int  # see `Request`
     entries: tuple[tuple[int, int, int], ...]
     spans: tuple[tuple[int, int], ...]
     digest: str  # of the bytes of the spans
@@ -264,7 +264,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     if request.window is not None:
         window = Window(*request.window)
         policy = FlatPolicy(window, request.watching)
-        unwatched = FlatPolicy(window, watching=False)
+        unwatched = FlatPolicy(window)
     programs = {
         pc: [translate(c, xlen, unwatched) for c in conditions[pc]]
         for pc in region.blocks

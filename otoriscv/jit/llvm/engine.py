@@ -20,7 +20,6 @@ from otoriscv.core.layout import (
     LINE_SHIFT,
     LINES,
     MACHINE,
-    MAX_ACCESS,
     PAGE,
     SAMPLE_JUMP,
     SAMPLE_REGION,
@@ -29,11 +28,12 @@ from otoriscv.core.layout import (
     TARGETS,
     TLB_ENTRIES,
     TLB_X,
-    WATCH_FILTER,
+    WATCH_WORDS,
     entry_offset,
     hart_offset,
     tlb_slot,
 )
+from otoriscv.core.slow import READS, WRITES
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.interp.engine import InterpEngine
 from otoriscv.jit.interp.slots import Slots
@@ -51,6 +51,7 @@ from otoriscv.jit.llvm.compiler import (
 )
 from otoriscv.jit.llvm.installed import InstalledRegions, Placed
 from otoriscv.jit.llvm.profile import Profile, program_name
+from otoriscv.jit.llvm.watched import WatchedLines
 from otoriscv.jit.llvm.worker import Workers
 from otoriscv.jit.python.engine import PythonEngine
 from otoriscv.jit.regions import LIMIT, LIMIT_HOT
@@ -157,7 +158,8 @@ class LlvmEngine(InterpEngine):
         self._grown: Counter[int] = Counter()  # how often a region was looked at for that
         self._rewritten: Counter[int] = Counter()  # by 256 bytes of memory
         self._writes = self._m[MACHINE["code_writes"]]
-        self._watching = False
+        self._watching = 0  # kinds of watched accesses, see `FlatPolicy`
+        self._watched = WatchedLines(platform.memory)
         self._isa = str(platform.isa)
         self._program = ""  # the profile's name
         self._profile: Profile | None = None
@@ -208,32 +210,19 @@ class LlvmEngine(InterpEngine):
         self._changed.add(hart.pc)
 
     def watchpoints_changed(self) -> None:
-        """Regions compiled for the other watching mode are put aside, not thrown away."""
-        m = self._m
-        count = m[MACHINE["nwatchpoints"]]
-        rows = [MACHINE["watchpoints"] + 3 * n for n in range(count)]
-        if rows:
-            low = min(m[r] for r in rows) - (
-                MAX_ACCESS - 1
-            )  # an access that begins here may reach it
-            m[MACHINE["watch_low"]] = low & (1 << 64) - 1
-            m[MACHINE["watch_span"]] = max(m[r] + m[r + 1] for r in rows) - low
-            self._filter_lines([(m[r], m[r + 1]) for r in rows])
-        if bool(count) != self._watching:
-            self._watching = bool(count)
+        """Regions compiled for other kinds of watchpoints are put aside, not thrown away."""
+        first, count = MACHINE["watchpoints"], self._m[MACHINE["nwatchpoints"]]
+        words = self._m[first : first + WATCH_WORDS * count].tolist()
+        rows = list(zip(*(words[k::WATCH_WORDS] for k in range(WATCH_WORDS)), strict=True))
+        self._watched.mark(rows)
+        watching = 0
+        for _, _, kinds in rows:
+            watching |= WRITES | kinds & READS
+        if watching != self._watching:
+            self._watching = watching
             self._refused.clear()
             self._grown.clear()
             self._sort(lambda region: not region.translated, "watchpoint")
-
-    def _filter_lines(self, watched: list[tuple[int, int]]) -> None:
-        """Note in which lines something is watched: (address, length)."""
-        lines, size = 0, WATCH_FILTER * 64
-        for address, length in watched:
-            first = address >> LINE_SHIFT
-            for line in range(first, min((address + length - 1 >> LINE_SHIFT) + 1, first + size)):
-                lines |= 1 << line % size
-        for n in range(WATCH_FILTER):
-            self._m[MACHINE["watch_lines"] + n] = lines >> 64 * n & (1 << 64) - 1
 
     def regions(self) -> list[CompiledRegion]:
         """The regions that are entered now."""
@@ -497,7 +486,7 @@ class LlvmEngine(InterpEngine):
         at in detail."""
         place, window = mark & ~1, None if mark & 1 else self._window()
         near = bytes(self._p.arena.view8[place : place + KEY_BYTES])
-        watching = self._watching and window is not None
+        watching = 0 if window is None else self._watching
         key = region_key(near, pc, self._isa, {}, window, watching, LIMIT)
         return bool(self._applied) or self._store.has(key)
 
@@ -568,7 +557,7 @@ class LlvmEngine(InterpEngine):
             breakpoints=stops,
             conditions=programs,
             window=window,
-            watching=self._watching and window is not None,
+            watching=0 if window is None else self._watching,
             history=self._history(start, end),
             limit=LIMIT_HOT if kind == SAMPLE_REGION else LIMIT,
             place=place,

@@ -2,24 +2,24 @@
 
 In a block, accesses at constant distances from one address are tested together, at the first of
 them: their bounds and alignment with one compare, the lines that stores write with two loads for
-each 64 bytes, and whether they are near watchpoints with one compare. A test that fails leaves
-before that first access, so it may be stricter than need be: the interpreter goes on there.
+each 64 bytes; so are the lines of loads while reads are watched. A test that fails leaves before
+that first access, so it may be stricter than need be: the interpreter goes on there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from otoriscv.core.layout import LINE_SHIFT, LINES, MAX_ACCESS, WATCH_FILTER
+from otoriscv.core.layout import LINE_READS, LINE_SHIFT, LINE_WRITES, LINES
 from otoriscv.core.slow import READS, WRITES
 from otoriscv.core.uop import Builder, Value
 
 __all__ = ["BlockPolicy", "FlatPolicy", "Window"]
 
 _LINE: Final = 1 << LINE_SHIFT
+_WATCHED: Final = LINE_READS | LINE_WRITES
 #: Bytes that accesses tested together may be apart: what fits an immediate, about.
 _REACH: Final = 4096
 
@@ -34,25 +34,29 @@ class Window:
 
 
 class FlatPolicy:
-    """Loads and stores inside one RAM window, each tested by itself."""
+    """Loads and stores inside one RAM window, each tested by itself.
+
+    *watching*: the kinds of accesses that are looked at closely in lines with watched bytes: 0 for
+    none, `WRITES`, or both.
+    """
 
     rare: Final = "bail"
 
-    def __init__(self, window: Window, watching: bool) -> None:
+    def __init__(self, window: Window, watching: int = 0) -> None:
         self.window = window
         self.watching = watching
 
     def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
-        self._watch(m, address, bits, READS | WRITES if kind == "w" else READS)
-        offset = self._offset(m, address, bits)
+        offset, size = self._offset(m, address, bits), bits // 8
         if kind == "w":  # an AMO: its store must not find the line flagged
-            self._line(m, offset)
+            self.ask(m, address, {(0, size): READS | WRITES}, self.flags(m, offset))
+        elif self.watching & READS:
+            self.ask(m, address, {(0, size): READS}, self.flags(m, offset) & LINE_READS)
         return m.aload(offset + self.window.offset, bits)
 
     def store(self, m: Builder, address: Value, value: Value) -> None:
-        self._watch(m, address, value.width, WRITES)
         offset = self._offset(m, address, value.width)
-        self._line(m, offset)
+        self.ask(m, address, {(0, value.width // 8): WRITES}, self.flags(m, offset))
         m.astore(offset + self.window.offset, value)
 
     def _offset(self, m: Builder, address: Value, bits: int) -> Value:
@@ -60,33 +64,24 @@ class FlatPolicy:
         _bail_outside(m, inside, self.window.size, bits // 8, 0)
         return inside.zext(64)
 
-    def _line(self, m: Builder, offset: Value) -> None:
-        m.emit("bail_if", 0, self._flags(m, offset).ne(0))
-
-    def _flags(self, m: Builder, offset: Value) -> Value:
+    def flags(self, m: Builder, offset: Value) -> Value:
+        """The byte of the line at *offset* in the window."""
         first = LINES + (self.window.offset >> LINE_SHIFT)
         return m.aload((offset >> LINE_SHIFT) + first, 8)
 
-    def _watch(self, m: Builder, address: Value, bits: int, kinds: int) -> None:
-        """Leave before an access that a watchpoint sees."""
-        if self.watching:
-            with self._near_watches(m, address, bits // 8):
-                self._watch_line(m, address, bits // 8, kinds)
-
-    def _near_watches(self, m: Builder, address: Value, size: int) -> AbstractContextManager[None]:
-        """What follows is for *size* bytes at *address* in the range of all watchpoints."""
-        more = max(0, size - MAX_ACCESS)  # the range allows for the longest access
-        inside = address.zext(64) + more - m.get_m("watch_low")
-        return m.if_(inside.ltu(m.get_m("watch_span") + more))
-
-    def _watch_line(self, m: Builder, address: Value, size: int, kinds: int) -> None:
-        """Only in lines with a watchpoint, all are looked through; what is not aligned leaves
-        anyway."""
-        address = address.zext(64)
-        line = address >> LINE_SHIFT
-        lines = m.get_m("watch_lines", (line >> 6) & (WATCH_FILTER - 1))
-        with m.if_(((lines >> (line & 63)) & 1).ne(0)):
-            m.emit("bail_if", 0, m.call("watched", address, size, kinds).ne(0))
+    def ask(
+        self, m: Builder, address: Value, accesses: dict[tuple[int, int], int], flags: Value
+    ) -> None:
+        """Leave when the lines' *flags* say more than that something is watched there, or when one
+        of the accesses is: kinds by (distance from *address*, size)."""
+        if not self.watching:
+            m.emit("bail_if", 0, flags.ne(0))
+            return
+        with m.if_(flags.ne(0)):
+            m.emit("bail_if", 0, (flags & ~_WATCHED).ne(0))
+            for (distance, size), kinds in accesses.items():
+                at = (address + distance).zext(64)
+                m.emit("bail_if", 0, m.call("watched", at, size, kinds).ne(0))
 
 
 def _bail_outside(m: Builder, low: Value, size: int, align: int, span: int) -> None:
@@ -112,7 +107,7 @@ class _Group:
         self.align = size
         self.start, self.end = 0, size  # of all of them, in bytes from the first
         self.at = at  # where the first is in the block's body
-        #: Kinds of watchpoints that see them, by (distance, size).
+        #: Reads, writes or both, by (distance, size).
         self.accesses: dict[tuple[int, int], int] = {}
         self.stores_at = 0  # where the first store is there
 
@@ -126,18 +121,18 @@ class _Group:
         return True
 
     def note(self, distance: int, size: int, kind: int) -> None:
-        """It has an access that watchpoints of a *kind* see."""
+        """It has an access of a *kind*."""
         self.accesses[distance, size] = self.accesses.get((distance, size), 0) | kind
 
-    @property
-    def stores(self) -> list[tuple[int, int]]:
-        """(distance, size) of what is written."""
-        return [access for access, kinds in self.accesses.items() if kinds & WRITES]
+    def of(self, kinds: int) -> dict[tuple[int, int], int]:
+        """Those of some *kinds*."""
+        return {access: own & kinds for access, own in self.accesses.items() if own & kinds}
 
-    def lines(self) -> list[int]:
-        """Distances of bytes in every line that a store writes, wherever lines begin."""
-        runs: list[list[int]] = []  # of stores that lie in a line's length
-        for distance, size in sorted(self.stores):
+    def lines(self, kind: int) -> list[int]:
+        """Distances of bytes in every line that accesses of one *kind* are in, wherever lines
+        begin."""
+        runs: list[list[int]] = []  # of accesses that lie in a line's length
+        for distance, size in sorted(self.of(kind)):
             if runs and distance + size - runs[-1][0] <= _LINE:
                 runs[-1].append(distance)
             else:
@@ -170,7 +165,7 @@ class BlockPolicy(FlatPolicy):
             super().store(m, address, value)
             return
         group, offset, distance = found
-        if not group.stores:
+        if not group.of(WRITES):
             group.stores_at = len(m.body)
         group.note(distance, size, WRITES)
         m.astore(offset + self.window.offset, value)
@@ -199,13 +194,29 @@ class BlockPolicy(FlatPolicy):
         self._all.append(group)
         return group, inside.zext(64), 0
 
-    def _watch_group(self, m: Builder, group: _Group) -> None:
-        """Leave before the first of the accesses when a watchpoint sees one of them."""
-        if self.watching:
-            address = group.first + self.window.base
-            with self._near_watches(m, address + group.start, group.end - group.start):
-                for (distance, size), kinds in group.accesses.items():
-                    self._watch_line(m, address + distance, size, kinds)
+    def _ask_group(self, m: Builder, group: _Group, kinds: int) -> list[Value]:
+        """The test of the lines that accesses of some *kinds* are in."""
+        test: list[Value] = []
+        with m.apart(test):
+            lines = group.lines(kinds & WRITES or READS)
+            first, *others = (self.flags(m, group.first.zext(64) + d) for d in lines)
+            for other in others:
+                first = first | other
+            if kinds == READS:
+                first = first & LINE_READS
+            self.ask(m, group.first + self.window.base, group.of(kinds), first)
+        return test
+
+    def _asked(self, group: _Group) -> list[tuple[int, int]]:
+        """(where, about which kinds) lines are tested: at once where the same tell of both."""
+        reads = self.watching & READS and bool(group.of(READS))
+        if not group.of(WRITES):
+            return [(group.at, READS)] if reads else []
+        if not reads:
+            return [(group.stores_at, WRITES)]
+        if set(group.lines(READS)) <= set(group.lines(WRITES)):
+            return [(group.at, READS | WRITES)]
+        return [(group.at, READS), (group.stores_at, WRITES)]
 
     def finish(self, body: Sequence[Value], marks: Sequence[int]) -> tuple[list[Value], list[int]]:
         """The block with the tests, and where its instructions end there."""
@@ -216,19 +227,9 @@ class BlockPolicy(FlatPolicy):
             span = (group.end - 1) // group.align * group.align - start
             bounds: list[Value] = []
             with m.apart(bounds):
-                self._watch_group(m, group)
                 _bail_outside(m, group.first + start, self.window.size, group.align, span)
             tests.append((group.at, bounds))
-            if group.stores:
-                lines: list[Value] = []
-                with m.apart(lines):
-                    first, *others = (
-                        self._flags(m, group.first.zext(64) + d) for d in group.lines()
-                    )
-                    for other in others:
-                        first = first | other
-                    m.emit("bail_if", 0, first.ne(0))
-                tests.append((group.stores_at, lines))
+            tests += ((at, self._ask_group(m, group, kinds)) for at, kinds in self._asked(group))
         out: list[Value] = []
         ends: list[int] = []
         tests.sort(key=lambda test: test[0])

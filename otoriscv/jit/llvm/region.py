@@ -40,7 +40,7 @@ _ENTRY: Final = 8
 _PAGE_STEP: Final = (8 * PAGE - PAGE_ENTRIES) // 8
 #: Hart and machine slots that no instruction of a region changes: what sets them ends a block, or
 #: leaves.
-_FIXED: Final = frozenset(("mstatus", "frm", "fflags", "watch_low", "watch_span"))
+_FIXED: Final = frozenset(("mstatus", "frm", "fflags"))
 
 
 class _RegionFunction(NativeFunction):
