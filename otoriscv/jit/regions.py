@@ -126,6 +126,18 @@ class Region:
         block = self.blocks[start]
         return [pc for pc in (*_successors(block), *block.known) if pc in self.blocks]
 
+    def head_around(self, pc: int) -> int:
+        """The head of the innermost loop with the block at *pc*, as far as addresses tell; *pc*
+        itself when it is in none."""
+        heads = self.loop_heads()
+        around = [
+            head
+            for start, block in self.blocks.items()
+            for head in self._ways(start)
+            if head in heads and head <= pc <= start and not block.known
+        ]
+        return max(around, default=pc)
+
     def loops(self, limit: int) -> dict[int, int]:
         """The blocks in loops of *limit* instructions at most, as far as addresses tell: the head
         of the largest such loop."""

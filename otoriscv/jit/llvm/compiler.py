@@ -74,6 +74,7 @@ class Request:
     place: int = 0  # arena offset of the instruction at pc
     lines: bytes = b""  # the line map of the code: what was decoded by now; empty: not known
     elsewhere: tuple[int, ...] = ()  # where other regions are entered, whose code stays theirs
+    at_head: bool = False  # when pc is in a loop, the region may begin at that one's head instead
 
     def key(self, points: object) -> str:
         """What a cached result is looked up by: the next `KEY_BYTES` and the circumstances.
@@ -241,9 +242,9 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     xlen = decoder.isa.xlen
     conditions = dict(request.conditions)
 
-    def region_without(elsewhere: tuple[int, ...]) -> Region:
+    def region_from(pc: int, elsewhere: tuple[int, ...]) -> Region:
         return discover(
-            request.pc,
+            pc,
             xlen,
             decode,
             request.limit,
@@ -252,13 +253,19 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
             frozenset(elsewhere),
         )
 
-    region = region_without(request.elsewhere)
-    if request.elsewhere and region.instructions < FEW and not (region.whole or region.heads):
-        region = region_without(())
+    elsewhere = request.elsewhere
+    region = region_from(request.pc, elsewhere)
+    if elsewhere and region.instructions < FEW and not (region.whole or region.heads):
+        elsewhere = ()
+        region = region_from(request.pc, elsewhere)
         if request.pc not in region.loops(LOOP):  # that other regions cut
             raise JitError(f"what follows {request.pc:#x} is in other regions")
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
+    if request.at_head and (head := region.head_around(request.pc)) != request.pc:
+        other = region_from(head, elsewhere)
+        if any(pc == request.pc for block in other.blocks.values() for pc, _ in block.insns):
+            region = other
     policy: MemoryPolicy = BankedPolicy()
     unwatched: MemoryPolicy = policy
     if request.window is not None:
@@ -286,7 +293,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     covered = tuple(pc for b in region.blocks.values() for pc, _ in b.insns)
     spans = tuple(region.spans())
     result = CompiledRegion(
-        request.pc,
+        region.entry,
         translated,
         request.watching,
         tuple(entries),

@@ -261,7 +261,8 @@ class LlvmEngine(InterpEngine):
         request = None if place is None else self._make_request(hart, pc, place, SAMPLE_JUMP)
         if request is None:
             raise JitError(f"no code to compile at {pc:#x}")
-        region = compile_request(replace(request, limit=limit, lines=b"", elsewhere=()))
+        request = replace(request, limit=limit, lines=b"", elsewhere=(), at_head=False)
+        region = compile_request(request)
         self._install(request, region)
         return region
 
@@ -563,6 +564,7 @@ class LlvmEngine(InterpEngine):
             place=place,
             lines=bytes(self._p.arena.view8[first:last]),
             elsewhere=tuple(each - delta for each in others),
+            at_head=kind != SAMPLE_REGION,
         )
 
     def _window(self) -> tuple[int, int, int] | None:
@@ -630,14 +632,25 @@ class LlvmEngine(InterpEngine):
     # -- regions
 
     def _install(self, request: Request, region: CompiledRegion) -> None:
-        placed = Placed(region, request.place - request.pc)
+        placed = Placed(region, request.place - request.pc, request.place)
+        if region.pc != request.pc and self._is_there(placed):
+            self._refused.add(request.mark)
+            return
         if self._profile is not None and not region.points and not region.watching:
-            self._profile.add(request.mark, request.key({}))
+            mark = region.pc + placed.delta | int(region.translated)
+            self._profile.add(mark, request.key({}))
         if not self._fits(region):
             self._regions.put_aside(placed)
         elif self._regions.install(placed):
             self.statistics["regions"] += 1
             self._cool(placed)
+
+    def _is_there(self, placed: Placed) -> bool:
+        """Whether another hot place in the same loop led to this region before."""
+        region = placed.region
+        place = region.pc + placed.delta
+        there = self._regions.entered_at(place, translated=region.translated)
+        return there is not None and set(region.covered) <= set(there.covered)
 
     def _cool(self, placed: Placed) -> None:
         """Samples in what a region covers now are from before it: only new ones tell that a
@@ -659,4 +672,4 @@ class LlvmEngine(InterpEngine):
         dropped = self._regions.reap()
         self._dropped(len(dropped), "guest store")
         for placed in dropped:
-            self._rewritten[placed.region.pc + placed.delta >> 8] += 1
+            self._rewritten[placed.asked >> 8] += 1

@@ -47,6 +47,7 @@ class Placed:
 
     region: CompiledRegion
     delta: int
+    asked: int  # the place for which it was compiled
 
     def spans(self) -> Iterator[tuple[int, int]]:
         """Arena offsets (start, end) of its code."""

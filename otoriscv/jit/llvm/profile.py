@@ -63,7 +63,8 @@ class Profile:
                 del self._keys[mark]
                 continue
             region = CompiledRegion.unpack(data)
-            found.append(Placed(region, (mark & ~1) - region.pc))
+            place = mark & ~1
+            found.append(Placed(region, place - region.pc, place))
         return found
 
     def wait(self, placed: Placed) -> None:
