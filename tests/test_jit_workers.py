@@ -394,3 +394,33 @@ def test_a_small_loop_is_compiled_as_a_whole(entered: str) -> None:
     others = tuple(at for label, at in program.symbols.items() if label != entered)
     region = compile_request(replace(cut, elsewhere=others))
     assert set(region.covered) >= set(range(program.symbols["loop"], RAM + 28, 4))
+
+
+def test_a_region_begins_at_the_head_of_its_loop() -> None:
+    program = assemble(CUT, 64, RAM)
+    head, middle = (program.symbols[label] for label in ("loop", "middle"))
+    hot = request(program.code, middle)
+    assert compile_request(hot).pc == middle
+    region = compile_request(replace(hot, at_head=True))
+    assert region.pc == head and [pc for pc, _, _ in region.entries] == [head]
+    assert middle in region.covered
+
+
+def test_a_region_that_begins_before_the_hot_place_is_found_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By its own place; and it is not made twice when another place in the loop is hot."""
+    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(tmp_path / "cache"))
+    program = assemble("nop\n" * 9 + CUT, 64, RAM)
+    for remembered in (0, 1):
+        jit = JitSettings(threshold=1, workers=0)
+        machine = Machine("rv64imac_zicsr", ram=[(RAM, 1 << 20)], engine="llvm", jit=jit)
+        machine.memory.write(RAM, program.code)
+        hart, engine = machine.harts[0], machine.engine
+        assert isinstance(engine, LlvmEngine)
+        hart.pc, hart.x[13], hart.x[16] = RAM, RAM, RAM + (1 << 19)
+        for _ in range(40):
+            machine.run(steps=1009)
+        assert [region.pc for region in engine.regions()] == [program.symbols["loop"]]
+        assert engine.statistics["remembered"] == remembered
+        machine.close()

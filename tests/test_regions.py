@@ -198,6 +198,26 @@ def test_code_out_of_the_way_makes_no_loop() -> None:
     assert region.entries == [code["start"], code["loop"]]
 
 
+def test_the_head_of_the_loop_around_a_place() -> None:
+    text = """
+    start: li t0, 10
+    outer: li t1, 10
+    inner: addi t1, t1, -1
+    inside: bnez t1, inner
+    behind: addi t0, t0, -1
+           bnez t0, outer
+    last:  ebreak
+    """
+    for hot, head in (
+        *(("start", "start"), ("outer", "outer"), ("inner", "inner"), ("inside", "inner")),
+        *(("behind", "outer"), ("last", "last")),
+    ):
+        code = Code(text)
+        pc = code[hot]
+        region = discover(pc, code.xlen, code.decode)
+        assert region.head_around(pc) == code[head], hot
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_every_cycle_has_a_head(seed: int) -> None:
     """Without the ways to loop heads there is no way round."""
