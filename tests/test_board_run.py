@@ -188,6 +188,22 @@ def test_guest_reset_is_a_stop(engine: str) -> None:
     assert stop.reason is StopReason.RESET
 
 
+def test_a_guests_reset_loses_no_request(engine: str) -> None:
+    """It may come at any time, also between the guest's store and the reset."""
+    guest = machine("_start: li t0, 0x100000\n li t1, 0x7777\n sw t1, 0(t0)", engine)
+    assert guest.run().reason is StopReason.RESET
+    guest.request_stop()
+    guest.reset()
+    assert guest.run().reason is StopReason.REQUEST
+    assert guest.run().reason is StopReason.RESET
+    guest.end(3, "late")
+    guest.reset()
+    stop = guest.run()
+    assert (stop.reason, stop.code, stop.message) == (StopReason.ENDED, 3, "late")
+    assert guest.run().reason is StopReason.RESET
+    guest.close()
+
+
 def test_tohost_ends_at_the_store(engine: str) -> None:
     guest = machine(
         """

@@ -234,6 +234,7 @@ class Machine:
 
     def reset(self) -> None:
         """Power-on state, the image loaded again."""
+        self.board.take_request()
         self.board.reset()
 
     # -- running

@@ -274,7 +274,10 @@ class Machine:
         return self.input_ready_now()
 
     def reset(self) -> None:
-        """Power-on state: memory cleared, devices and harts reset, images loaded again."""
+        """Power-on state: memory cleared, devices and harts reset, images loaded again.
+
+        `request_stop` and `end` hold on: the guest may reset itself just as they are called.
+        """
         with self.lock:
             if self.arena.backing is not None:
                 self.arena.backing.clear()
@@ -293,11 +296,12 @@ class Machine:
                 device.reset()
             if self.semihosting is not None:
                 self.semihosting.reset()
-            self.ending = self.checkpoint = self.origin = None
-            self._stop_requested = False
+            self.checkpoint = self.origin = None
             for hook in self.on_reset:
                 hook()
             self.runner.reset()
+            if self._stop_requested or self.ending is not None:
+                m[MACHINE["stop"]] = 1
 
     def _clear(self, offset: int, size: int) -> None:
         """Zero arena bytes and forget the code in them."""
