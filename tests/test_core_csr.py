@@ -334,5 +334,7 @@ def test_floating_point_csrs() -> None:
     assert box.get("mstatus") & MSTATUS.FS == MSTATUS.FS
     assert write(box, "frm", 2) == 2
     assert read(box, "fcsr") == 2 << 5 | 0x1F
+    assert write(box, "fflags", 5) == 5
+    assert read(box, "fcsr") == 2 << 5 | 5
     assert read(box, "mstatus") >> 63 == 1
     box.close()

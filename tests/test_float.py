@@ -437,6 +437,33 @@ def test_state_of_the_unit(engine: str, isa: str) -> None:
 
 
 @pytest.mark.parametrize("engine", EVERY)
+def test_every_access_to_fcsr_and_its_parts(engine: str) -> None:
+    """fflags is bits 0 to 4 of fcsr, frm 5 to 7; each is written without the other."""
+    fields = {"fflags": (0, 0x1F), "frm": (5, 7), "fcsr": (0, 0xFF)}
+    verbs: dict[str, Callable[[int, int], int]] = {
+        "w": lambda old, new: new,
+        "s": lambda old, new: old | new,
+        "c": lambda old, new: old & ~new,
+    }
+    rng = random.Random(3)
+    box = EngineBox(engine, isa="rv64gc")
+    state = 0
+    for _ in range(150):
+        name, verb, immediate = rng.choice([*fields]), rng.choice([*verbs]), rng.random() < 0.5
+        value = rng.getrandbits(5 if immediate else 12)
+        source = f"{value}" if immediate else "a1"
+        box.load(f"csrr{verb}{'i' if immediate else ''} a0, {name}, {source}; 1: j 1b")
+        box.hart.write_csr("mstatus", 1 << 13)
+        box.hart.pc, box.hart.x[11] = RAM, value
+        box.run(2)
+        shift, mask = fields[name]
+        old = state >> shift & mask
+        state = state & ~(mask << shift) | (verbs[verb](old, value) & mask) << shift
+        assert (box.hart.x[10], box.hart.read_csr("fcsr")) == (old, state), (name, verb, value)
+    box.close()
+
+
+@pytest.mark.parametrize("engine", EVERY)
 def test_reserved_rounding_modes_are_illegal(engine: str) -> None:
     box = EngineBox(engine, isa="rv64gc")
     box.hart.write_csr("mtvec", RAM + 0x400)
