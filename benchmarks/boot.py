@@ -160,7 +160,7 @@ class Runners:
 def measure(args: argparse.Namespace, say: Callable[[str], None]) -> list[Boot]:
     """Everything, round by round."""
     texts = [getattr(args, option) for _, option in STAGES]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         runners = Runners(args, Path(folder))
 
         def boot(name: str) -> tuple[list[float], float]:

@@ -82,7 +82,7 @@ def cpu_seconds(pid: int) -> float:
 def measure(args: argparse.Namespace, say: Callable[[str], None]) -> list[Part]:
     """Everything, round by round."""
     texts = ["mix: begins", *(f"mix: {part} done" for part in PARTS)]
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         args = argparse.Namespace(**{**vars(args), "initrd": None, "prompt": ""})
         runners = Runners(args, folder)

@@ -102,7 +102,7 @@ def _rounds(
     kernel: Kernel, runners: Sequence[str], args: argparse.Namespace, say: Callable[[str], None]
 ) -> list[Whole]:
     rows = [Whole(kernel.name, kernel.variant, runner) for runner in runners]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         caches = Caches(Path(folder), kernel.xlen)
         if WARM in runners:
             for _ in range(2):

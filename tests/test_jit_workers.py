@@ -18,7 +18,7 @@ from otoriscv.core.layout import MACHINE
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm import engine as engine_module
-from otoriscv.jit.llvm.compiler import CompiledRegion, JitError, Request, compile_request
+from otoriscv.jit.llvm.compiler import CompiledRegion, JitError, Request, compile_request, find
 from otoriscv.jit.llvm.engine import LlvmEngine
 from otoriscv.jit.llvm.worker import COMMAND, Answer, Workers
 from otoriscv.jit.regions import LIMIT_HOT
@@ -178,6 +178,27 @@ def test_workers_end_with_their_pipe(store: DiskCache) -> None:
     workers.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_what_is_compiled_at_the_end_is_there_in_the_next_run(store: DiskCache) -> None:
+    workers = Workers(1, store)
+    workers.submit(request())
+    while workers._workers[0].unsent:
+        assert not workers.poll()
+    [worker] = workers._workers
+    workers.close()
+    assert workers.processes == [] and worker.process.wait(60) is not None
+    assert find(request(), store) is not None
+
+
+def test_without_a_cache_nothing_is_compiled_at_the_end(tmp_path: Path) -> None:
+    workers = Workers(1, DiskCache(tmp_path, enabled=False))
+    workers.submit(request())
+    while workers._workers[0].unsent:
+        assert not workers.poll()
+    [worker] = workers._workers
+    workers.close()
+    assert worker.process.returncode == -signal.SIGKILL
 
 
 # -- machines

@@ -1,16 +1,18 @@
 """Compile workers: processes that answer requests on their pipes.
 
 Messages are pickles with a length in front. Nothing here ever waits for a worker. A worker ends
-when its pipe does. One that dies is replaced and its request tried once more; one that hangs is
-replaced and its request given up. When workers only die, no more are started: the guest goes on
-in the interpreter and never notices.
+when its pipe does, or with what it compiles then. One that dies is replaced and its request tried
+once more; one that hangs is replaced and its request given up. When workers only die, no more are
+started: the guest goes on in the interpreter and never notices.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -148,7 +150,7 @@ class Workers:
         }
         try:
             process = subprocess.Popen(
-                [*self._command, str(self._store.limit)],
+                [*self._command, str(self._store.limit), str(math.ceil(self._patience))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if os.environ.get("OTORISCV_DEBUG") else subprocess.DEVNULL,
@@ -182,9 +184,13 @@ class Workers:
             self._failed.append((job.request, JitError(f"the worker was lost: {why}")))
 
     def close(self) -> None:
-        """End every worker."""
+        """End every worker; one that compiles for the cache on disk ends when that is done, or the
+        next run would begin with the same, and so would each that is shorter than it takes."""
         for worker in self._workers:
-            _stop(worker)
+            if worker.job is None or worker.unsent or not self._store.enabled:
+                _stop(worker)
+            else:
+                _leave(worker)
         self._workers.clear()
         self._queue.clear()
         self._failed.clear()
@@ -192,11 +198,24 @@ class Workers:
 
 def _stop(worker: _Worker) -> None:
     worker.process.kill()
+    _close_pipes(worker)
+    worker.process.wait()
+
+
+def _leave(worker: _Worker) -> None:
+    _close_pipes(worker)
+    _LEFT[:] = [process for process in (*_LEFT, worker.process) if process.poll() is None]
+
+
+def _close_pipes(worker: _Worker) -> None:
     for pipe in (worker.process.stdin, worker.process.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
-    worker.process.wait()
+
+
+#: Workers that end by themselves, until they are reaped.
+_LEFT: Final[list[subprocess.Popen[bytes]]] = []
 
 
 def _message(content: Any) -> bytes:
@@ -241,11 +260,13 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     requests: IO[bytes] = sys.stdin.buffer
+    patience = int(sys.argv[2])
     store = DiskCache(enabled=os.environ.get("OTORISCV_CACHE") != "0", limit=int(sys.argv[1]))
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         while len(head := requests.read(8)) == 8:
             request: Request = pickle.loads(requests.read(int.from_bytes(head, "little")))
             answer: CompiledRegion | JitError
+            signal.alarm(patience)  # nobody may be left to end it
             try:
                 answer = compile_request(request, store)
             except JitError as error:
@@ -253,5 +274,6 @@ def main() -> None:
             except Exception as error:  # a bug: the guest goes on in the interpreter
                 traceback.print_exc()
                 answer = JitError(f"{type(error).__name__}: {error}")
+            signal.alarm(0)
             answers.write(_message(answer))
             answers.flush()
