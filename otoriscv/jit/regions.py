@@ -96,8 +96,7 @@ class Region:
         """Where the region is entered: the hot pc, loop heads, where the interpreter or callees
         come back to; never at an instruction that it leaves to the interpreter, which may be
         another one by and by."""
-        heads = sorted(self.loop_heads())
-        wanted = dict.fromkeys([self.entry, *heads, *self.return_sites, *self.resumed])
+        wanted = dict.fromkeys([self.entry, *sorted(self.heads), *self.return_sites, *self.resumed])
         return [pc for pc in wanted if pc in self.blocks and self.blocks[pc].insns][:MAX_ENTRIES]
 
     def loop_heads(self) -> set[int]:
@@ -126,21 +125,26 @@ class Region:
         block = self.blocks[start]
         return [pc for pc in (*_successors(block), *block.known) if pc in self.blocks]
 
-    def head_around(self, pc: int) -> int:
+    def head_around(self, pc: int, limit: int) -> int:
         """The head of the innermost loop with the block at *pc*, as far as addresses tell; *pc*
-        itself when it is in none."""
+        itself when it is in none of *limit* instructions at most."""
         heads = self.loop_heads()
-        around = [
-            head
-            for start, block in self.blocks.items()
-            for head in self._ways(start)
-            if head in heads and head <= pc <= start and not block.known
-        ]
-        return max(around, default=pc)
+        for size, head, inside in self._sized_loops():
+            if pc in inside and head in heads:
+                return head if size <= limit else pc
+        return pc
 
     def loops(self, limit: int) -> dict[int, int]:
         """The blocks in loops of *limit* instructions at most, as far as addresses tell: the head
         of the largest such loop."""
+        found: dict[int, int] = {}
+        for size, head, inside in self._sized_loops():
+            if size <= limit:
+                found.update(dict.fromkeys(inside, head))
+        return found
+
+    def _sized_loops(self) -> list[tuple[int, int, list[int]]]:
+        """Loops as (instructions, head, blocks), small ones first."""
         lasts: dict[int, int] = {}  # by head: the block that jumps back to it, the last one
         for start, block in self.blocks.items():
             for head in _successors(block):
@@ -150,11 +154,7 @@ class Region:
         for head, last in lasts.items():
             inside = [start for start in self.blocks if head <= start <= last]
             sized.append((sum(self.blocks[start].size for start in inside), head, inside))
-        found: dict[int, int] = {}
-        for size, head, inside in sorted(sized):
-            if size <= limit:
-                found.update(dict.fromkeys(inside, head))
-        return found
+        return sorted(sized)
 
     def pages(self) -> list[int]:
         """The numbers of the pages with its code."""

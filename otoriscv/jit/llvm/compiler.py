@@ -262,7 +262,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
             raise JitError(f"what follows {request.pc:#x} is in other regions")
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise JitError(f"no code to compile at {request.pc:#x}")
-    if request.at_head and (head := region.head_around(request.pc)) != request.pc:
+    if request.at_head and (head := region.head_around(request.pc, LOOP)) != request.pc:
         other = region_from(head, elsewhere)
         if any(pc == request.pc for block in other.blocks.values() for pc, _ in block.insns):
             region = other
