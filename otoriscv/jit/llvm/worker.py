@@ -143,6 +143,7 @@ class Workers:
                 self._replace(worker, str(error))
 
     def _start(self) -> _Worker | None:
+        _reap()
         settings = {
             "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
             "OTORISCV_CACHE": "1" if self._store.enabled else "0",
@@ -204,7 +205,12 @@ def _stop(worker: _Worker) -> None:
 
 def _leave(worker: _Worker) -> None:
     _close_pipes(worker)
-    _LEFT[:] = [process for process in (*_LEFT, worker.process) if process.poll() is None]
+    _LEFT.append(worker.process)
+
+
+def _reap() -> None:
+    """Forget the workers that were left and have ended."""
+    _LEFT[:] = [process for process in _LEFT if process.poll() is None]
 
 
 def _close_pipes(worker: _Worker) -> None:
