@@ -205,7 +205,7 @@ def table(rows: Sequence[Boot]) -> str:
             cells += [f"{median(here[stage].seconds):.2f} s", spread]
         cells.append(f"{median(here[stages[0]].cpu_seconds):.2f} s")
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "Medians; CPU: of the whole run, but for a compile worker that was busy at its end."]
+    lines += ["", "Medians; CPU: of the whole run, but for a compile worker busy at its end."]
     return "\n".join(lines)
 
 
