@@ -404,3 +404,70 @@ def test_a_watchpoint_in_any_line(xlen: int) -> None:
         assert guest.stops_at(address + 4, 1, READS) is None
         assert guest.stops_at(address - 66, 4, WRITES) == guest.at("loop") + 4  # over two lines
     guest.machine.close()
+
+
+#: One word is written, and one read, in each of two lines.
+TWO_LINES = """
+    la   s1, data
+loop:
+    sw   a0, 0(s1)
+    lw   a1, 64(s1)
+    addi a0, a0, 1
+    j    loop
+    .align 7
+data:
+    .zero 128
+"""
+
+
+@BOTH
+@pytest.mark.parametrize("kinds", [READS, WRITES, READS | WRITES])
+def test_watchpoints_that_share_a_line_go_one_by_one(xlen: int, kinds: int) -> None:
+    guest = Watching(xlen, TWO_LINES)
+    data = guest.at("data")
+    other = 8 if kinds == WRITES else 72
+    hit = data + (0 if kinds == WRITES else 64)
+    guest.machine.watchpoints.add(data + other, 4, kinds)
+    assert guest.stops_at(hit, 4, kinds) is not None
+    guest.machine.watchpoints.add(data + other, 4, kinds)
+    guest.machine.watchpoints.remove(data + other, 4, kinds)
+    guest.hart.pc = guest.at("loop")
+    assert guest.machine.run(steps=1000).reason is StopReason.WATCH
+    guest.machine.watchpoints.remove(hit, 4, kinds)
+    guest.machine.watchpoints.add(data + other, 4, kinds)
+    guest.machine.engine.compile_now(guest.hart, guest.at("loop"), 64)  # type: ignore[attr-defined]  # the llvm engine's
+    before = guest.machine.m[MACHINE["region_steps"]]
+    assert guest.machine.run(steps=10_000).reason is StopReason.STEPS
+    assert guest.machine.m[MACHINE["region_steps"]] - before > 9000
+    guest.machine.close()
+
+
+@BOTH
+@pytest.mark.parametrize("length", [1, 65, 4096])
+def test_a_long_watchpoint_is_in_all_of_its_lines(xlen: int, length: int) -> None:
+    guest = Watching(xlen, TWO_LINES)
+    data = guest.at("data")
+    assert guest.stops_at(data + 3 - (length - 1), length, WRITES) == guest.at("loop")
+    assert guest.stops_at(data + 4, length, WRITES) is None
+    assert guest.stops_at(data + 67, length, READS) == guest.at("loop") + 4
+    guest.machine.close()
+
+
+@BOTH
+def test_a_reset_keeps_watchpoints(xlen: int) -> None:
+    guest = Watching(xlen, TWO_LINES)
+    machine, data = guest.machine, guest.at("data")
+    image = machine.memory.read(RAM, 4096)
+    machine.watchpoints.add(data, 4, WRITES)
+    machine.reset()
+    machine.memory.write(RAM, image)
+    guest.hart.x[9] = data
+    guest.hart.pc = guest.at("loop")
+    assert isinstance(machine.engine, LlvmEngine)
+    machine.engine.compile_now(guest.hart, guest.at("loop"), 64)
+    assert machine.run(steps=1000).reason is StopReason.WATCH
+    machine.watchpoints.remove(data, 4, WRITES)
+    before = machine.m[MACHINE["region_steps"]]
+    assert machine.run(steps=1000).reason is StopReason.STEPS
+    assert machine.m[MACHINE["region_steps"]] - before > 900
+    machine.close()
