@@ -34,7 +34,8 @@ test-slow: test-gdb dap extras ## the slow tests: longer fuzzing, lockstep, comp
 
 test-gdb: setup ## debugging on the JIT: with its defaults, and compiling everything at once
 	$(PYTEST) -n $(JOBS) -m "not timing" --engine llvm $(GDB_TESTS)
-	$(PYTEST) -n $(JOBS) -m "not timing" --engine llvm --jit-threshold 1 --jit-workers 0 $(GDB_TESTS)
+	$(PYTEST) -n $(JOBS) -m "not timing and not slow" --engine llvm --jit-threshold 1 --jit-workers 0 \
+	    $(GDB_TESTS)
 
 extras: ## Debian packages that a few tests need: firmware of others, cpio, graphviz
 	@PYTHON=$(PYTHON) tools/setup extras || echo "extras: without, those tests are skipped"
