@@ -20,6 +20,7 @@ from otoriscv.core.layout import (
     LINES,
     MACHINE,
     MAX_REGIONS,
+    PAGE_SHIFT,
     REGION_FILTER,
     REGION_WORDS,
     entry_offset,
@@ -52,6 +53,10 @@ class Placed:
     def spans(self) -> Iterator[tuple[int, int]]:
         """Arena offsets (start, end) of its code."""
         return ((s + self.delta, e + self.delta) for s, e in self.region.spans)
+
+    def entries(self) -> list[int]:
+        """The places where it is entered."""
+        return [pc + self.delta for pc, _, _ in self.region.entries]
 
     def places(self) -> list[int]:
         """Of its instructions."""
@@ -93,6 +98,8 @@ class InstalledRegions:
         self._handler_at = handler_at
         self._rows: dict[int, _Row] = {}
         self._owners: dict[int, CompiledRegion] = {}  # by slot
+        #: Places of entries, by page: those of untranslated regions, and of translated ones.
+        self._entered: tuple[dict[int, list[int]], dict[int, list[int]]] = {}, {}
         self._free = list(range(MAX_REGIONS - 1, -1, -1))
         self._shelf: list[Placed] = []
         self._direct: Counter[int] = Counter()  # how many regions cover a place
@@ -124,12 +131,13 @@ class InstalledRegions:
 
     def entered_in(self, start: int, end: int, *, translated: bool) -> list[int]:
         """The places in [start, end) at which regions are entered that can run there."""
+        pages = range(start >> PAGE_SHIFT, (end - 1 >> PAGE_SHIFT) + 1)
         return [
-            pc + row.placed.delta
-            for row in self._rows.values()
-            if row.placed.region.translated >= translated
-            for pc, _, _ in row.placed.region.entries
-            if start <= pc + row.placed.delta < end
+            place
+            for entered in self._entered[translated:]
+            for page in pages
+            for place in entered.get(page, ())
+            if start <= place < end
         ]
 
     def install(self, placed: Placed) -> bool:
@@ -166,6 +174,9 @@ class InstalledRegions:
                 self._view[LINES + line] |= LINE_REGION | LINE_CODE
             self._filter(start, end)
         self._rows[row] = _Row(placed, code, first, tuple(entries))
+        entered = self._entered[region.translated]
+        for place in placed.entries():
+            entered.setdefault(place >> PAGE_SHIFT, []).append(place)
         self._owners.update(dict.fromkeys(range(first, first + count), region))
         (self._translated if region.translated else self._direct).update(placed.places())
         return True
@@ -263,6 +274,9 @@ class InstalledRegions:
         for slot in range(row.first, row.first + len(row.entries)):
             del self._owners[slot]
         region = row.placed.region
+        entered = self._entered[region.translated]
+        for place in row.placed.entries():
+            entered[place >> PAGE_SHIFT].remove(place)
         covered = self._translated if region.translated else self._direct
         for start, end in row.placed.spans():
             self._unfilter(start, end)
