@@ -43,7 +43,9 @@ class Whole:
     variant: str
     runner: str
     seconds: list[float] = field(default_factory=list)  # wall time
-    cpu_seconds: list[float] = field(default_factory=list)  # compile workers included
+    cpu_seconds: list[float] = field(
+        default_factory=list
+    )  # but for a compile worker busy at the end
     ratios: list[float] = field(default_factory=list)  # QEMU's time over this one's
 
 

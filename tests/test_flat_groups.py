@@ -297,6 +297,10 @@ class Watching:
         self.hart.pc = RAM
         self.machine.watchpoints.add(RAM + SIZE - 1, 1, WRITES)  # never hit
         self.machine.run(steps=100)
+        self.compile()
+
+    def compile(self) -> None:
+        """The loop's region for what is watched now."""
         assert isinstance(self.machine.engine, LlvmEngine)
         self.machine.engine.compile_now(self.hart, self.at("loop"), 64)
 
@@ -309,9 +313,8 @@ class Watching:
         hart.pc = self.at("loop")
         machine.watchpoints.add(address, length, kinds)
         machine.watchpoints.remove(RAM + SIZE - 1, 1, WRITES)
-        assert isinstance(machine.engine, LlvmEngine)
         if kinds & READS:  # that is another region
-            machine.engine.compile_now(hart, self.at("loop"), 64)
+            self.compile()
         before = machine.m[MACHINE["region_steps"]]
         stop = machine.run(steps=1000)
         if stop.reason is StopReason.WATCH:
@@ -435,7 +438,7 @@ def test_watchpoints_that_share_a_line_go_one_by_one(xlen: int, kinds: int) -> N
     assert guest.machine.run(steps=1000).reason is StopReason.WATCH
     guest.machine.watchpoints.remove(hit, 4, kinds)
     guest.machine.watchpoints.add(data + other, 4, kinds)
-    guest.machine.engine.compile_now(guest.hart, guest.at("loop"), 64)  # type: ignore[attr-defined]  # the llvm engine's
+    guest.compile()
     before = guest.machine.m[MACHINE["region_steps"]]
     assert guest.machine.run(steps=10_000).reason is StopReason.STEPS
     assert guest.machine.m[MACHINE["region_steps"]] - before > 9000
@@ -463,8 +466,7 @@ def test_a_reset_keeps_watchpoints(xlen: int) -> None:
     machine.memory.write(RAM, image)
     guest.hart.x[9] = data
     guest.hart.pc = guest.at("loop")
-    assert isinstance(machine.engine, LlvmEngine)
-    machine.engine.compile_now(guest.hart, guest.at("loop"), 64)
+    guest.compile()
     assert machine.run(steps=1000).reason is StopReason.WATCH
     machine.watchpoints.remove(data, 4, WRITES)
     before = machine.m[MACHINE["region_steps"]]

@@ -70,6 +70,10 @@ class Guest:
         self.box.hart.routines("tlb_flush")(self.box.q)  # type: ignore[misc]  # a routine without result
 
 
+def word_of(instruction: str, xlen: int) -> int:
+    return int.from_bytes(assemble(instruction, xlen, CODE).code, "little")
+
+
 def both(engine: str, mode: str, second: int = CODE_AT + PAGE) -> tuple[Guest, Guest]:
     return Guest(engine, mode, second), Guest(STEP, mode, second)
 
@@ -188,10 +192,7 @@ def test_stores_through_pages_with_and_without_code(engine: str, mode: str) -> N
     guests = both(engine, mode)
     for guest in guests:
         box = guest.box
-        one, two = (
-            int.from_bytes(assemble(f"addi a0, a0, {n}", box.xlen, CODE).code, "little")
-            for n in (1, 2)
-        )
+        one, two = (word_of(f"addi a0, a0, {n}", box.xlen) for n in (1, 2))
         text = FILL.format(one=one, flip=one ^ two, into=0)
         into = assemble(text, box.xlen, CODE).symbols["loop"] - CODE
         text = FILL.format(one=one, flip=one ^ two, into=into % 64)
@@ -265,10 +266,7 @@ def test_a_load_says_nothing_of_a_store(engine: str, mode: str, page: str) -> No
     guests = both(engine, mode)
     for guest in guests:
         box = guest.box
-        one, two = (
-            int.from_bytes(assemble(f"addi a0, a0, {n}", box.xlen, CODE).code, "little")
-            for n in (1, 2)
-        )
+        one, two = (word_of(f"addi a0, a0, {n}", box.xlen) for n in (1, 2))
         at = {"code": DATA + 0x20, "read-only": DATA, "zero": 0x20}[page]
         text = CHANGE.format(at=at, flip=one ^ two)
         program = assemble(text, box.xlen, CODE)
