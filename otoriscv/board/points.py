@@ -7,6 +7,7 @@ from typing import Final
 
 from otoriscv.core.layout import (
     MACHINE,
+    MAX_ACCESS,
     MAX_BREAKPOINTS,
     MAX_WATCHPOINTS,
     WATCH_WORDS,
@@ -154,7 +155,7 @@ class Watchpoints:
         *address* is where the access begins, or the first watched byte in it.
         """
         matching = [p for p in self._points if p[2] & kind]
-        for reach in (0, 7):
+        for reach in (0, MAX_ACCESS - 1):
             for point in matching:
                 if point[0] - reach <= address < point[0] + point[1]:
                     return point

@@ -16,10 +16,15 @@ from otoriscv.core.layout import (
 )
 from otoriscv.core.uop import Builder, Value
 
-__all__ = ["KINDS", "CallPolicy", "TlbPolicy"]
+__all__ = ["KINDS", "CallPolicy", "TlbPolicy", "line_flags"]
 
 #: `slow.load_slow`'s number for a load's kind.
 KINDS: Final = {"r": 0, "w": 1}
+
+
+def line_flags(m: Builder, offset: Value) -> Value:
+    """The byte of the line at an arena offset."""
+    return m.aload((offset >> LINE_SHIFT) + LINES, 8)
 
 
 class CallPolicy:
@@ -53,7 +58,7 @@ class TlbPolicy:
 
     def line(self, m: Builder, offset: Value) -> None:
         """Bail when a store there is more than a store."""
-        m.emit("bail_if", 0, m.aload((offset >> LINE_SHIFT) + LINES, 8).ne(0))
+        m.emit("bail_if", 0, line_flags(m, offset).ne(0))
 
     def _hit(self, m: Builder, address: Value, bits: int, kind: int) -> Value:
         """The arena offset of an aligned access, or bail."""

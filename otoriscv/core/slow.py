@@ -32,6 +32,7 @@ from otoriscv.core.layout import (
     Exit,
     tlb_slot,
 )
+from otoriscv.core.policy import line_flags
 from otoriscv.core.routine import routine
 from otoriscv.core.uop import Builder, Value
 
@@ -171,10 +172,15 @@ def _load(b: Builder, offset: Value, size: Value) -> None:
     b.ret(DONE)
 
 
+def _tlb_entry(b: Builder, address: Value, kind: int) -> Value:
+    """Where in the hart's TLB the entry for *address* is: its tag, and behind it the addend."""
+    at = (((address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)) << 1) + b.get("data_bank")
+    return at + (tlb_slot(0, kind) - tlb_slot(0, 0))
+
+
 def _known_page(b: Builder, address: Value, size: Value, kind: int) -> tuple[Value, Value]:
     """Whether the TLB knows the page of an access that is all in it; its arena offset then."""
-    at = (((address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)) << 1) + b.get("data_bank")
-    at = at + (tlb_slot(0, kind) - tlb_slot(0, 0))
+    at = _tlb_entry(b, address, kind)
     inside = (b.const(PAGE, 64) - size).geu(address & (PAGE - 1))
     known = inside & (address & -PAGE).eq(b.get("tlb", at))
     return known, address + b.get("tlb", at + 1)
@@ -184,8 +190,7 @@ def _known_page(b: Builder, address: Value, size: Value, kind: int) -> tuple[Val
 def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
     """Store the low *size* bytes of *value*; ROM ignores stores."""
     # a store into a line with code is slow for no other reason than that
-    at = (((address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)) << 1) + b.get("data_bank")
-    at = at + (tlb_slot(0, TLB_W) - tlb_slot(0, 0))
+    at = _tlb_entry(b, address, TLB_W)
     with b.if_((address & (size - 1 | -PAGE)).eq(b.get("tlb", at))):
         _put(b, address + b.get("tlb", at + 1), value, size)
     misaligned = (address & (size - 1)).ne(0)
@@ -195,7 +200,7 @@ def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
     with b.if_(misaligned):
         known, offset = _known_page(b, address, size, TLB_W)
         last = offset + (size - 1)
-        with b.if_(known), b.if_((_flags(b, offset) | _flags(b, last)).eq(0)):
+        with b.if_(known), b.if_((line_flags(b, offset) | line_flags(b, last)).eq(0)):
             _put(b, offset, value, size)
         b.ret(b.call("store_pieces", address, value, size))
     place = _resolved(b, address, size, b.const(TLB_W, 64))
@@ -302,18 +307,13 @@ def poke(b: Builder, offset: Value, value: Value, size: Value) -> None:
         for n in (1, 2, 4, 8):
             with s.case(n):
                 b.astore(offset, value.trunc(8 * n))
-    flags = _flags(b, offset)
+    flags = line_flags(b, offset)
     with b.if_((flags & LINE_WATCH).ne(0)):
         b.set_m("stop", 1)
     with b.if_((flags & LINE_CLEAN).ne(0)):
         b.call("page_written", offset)
     with b.if_((flags & LINE_CODE).ne(0)):
         b.call("code_written", offset, size)
-
-
-def _flags(b: Builder, offset: Value) -> Value:
-    """The line's byte."""
-    return b.aload((offset >> LINE_SHIFT) + LINES, 8)
 
 
 @routine(1)

@@ -38,8 +38,7 @@ _AT: Final = 16
 _ENTRY: Final = 8
 #: What %P of an instruction and of the one in the next page differ by, less what their pcs do.
 _PAGE_STEP: Final = (8 * PAGE - PAGE_ENTRIES) // 8
-#: Hart and machine slots that no instruction of a region changes: what sets them ends a block, or
-#: leaves.
+#: Hart slots that no instruction of a region changes: what sets them ends a block, or leaves.
 _FIXED: Final = frozenset(("mstatus", "frm", "fflags"))
 
 
@@ -189,7 +188,7 @@ class _RegionFunction(NativeFunction):
 
     def _is_fixed(self, node: Value) -> bool:
         """Whether no instruction of the region changes it."""
-        if node.op in ("get", "get_m"):
+        if node.op == "get":
             return node.args[0] in _FIXED
         return (
             OPS[node.op].pure

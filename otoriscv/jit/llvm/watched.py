@@ -19,6 +19,12 @@ _WITHOUT: Final = bytes(n & ~(LINE_READS | LINE_WRITES) for n in range(256))
 Row = tuple[int, int, int]  # address, length, kinds
 
 
+def _lines(row: Row) -> range:
+    """The numbers of the lines that it is in."""
+    address, length, _ = row
+    return range(address >> LINE_SHIFT, (address + length - 1 >> LINE_SHIFT) + 1)
+
+
 class WatchedLines:
     """Keeps the flags of the lines of *memory* that watchpoints are in."""
 
@@ -34,13 +40,12 @@ class WatchedLines:
         for row in gone:
             self._translate(row, _WITHOUT)
         # those that remain may be in the same lines
-        ends = [
-            (address >> LINE_SHIFT, address + length - 1 >> LINE_SHIFT)
-            for address, length, _ in gone
-        ]
+        cleared = [_lines(row) for row in gone]
         for row in now:
-            first, last = row[0] >> LINE_SHIFT, row[0] + row[1] - 1 >> LINE_SHIFT
-            if row in new or any(start <= last and first <= end for start, end in ends):
+            lines = _lines(row)
+            if row in new or any(
+                other.start < lines.stop and lines.start < other.stop for other in cleared
+            ):
                 self._translate(row, _WITH[row[2]])
 
     def _translate(self, row: Row, table: bytes) -> None:

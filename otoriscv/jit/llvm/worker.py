@@ -34,6 +34,8 @@ _TRIES: Final = 2
 _LOST: Final = 6
 #: The largest answer that makes sense; a length beyond is garbage.
 _LARGEST: Final = 1 << 28
+#: Workers that were left to end by themselves, until they are reaped.
+_LEFT: Final[list[subprocess.Popen[bytes]]] = []
 COMMAND: Final = (sys.executable, "-c", "from otoriscv.jit.llvm.worker import main; main()")
 
 #: A request with its result, or why there is none.
@@ -218,10 +220,6 @@ def _close_pipes(worker: _Worker) -> None:
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
-
-
-#: Workers that end by themselves, until they are reaped.
-_LEFT: Final[list[subprocess.Popen[bytes]]] = []
 
 
 def _message(content: Any) -> bytes:
