@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["COLD", "WARM", "Caches"]
+__all__ = ["COLD", "SECOND", "WARM", "Caches"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 COLD: Final = "llvm cold"
+SECOND: Final = "llvm second"
 WARM: Final = "llvm warm"
 _BUILD: Final = (
     "from otoriscv.jit.cache import DiskCache; from pathlib import Path; import sys;"
@@ -32,14 +33,24 @@ class Caches:
         command = [sys.executable, "-c", _BUILD, str(self.interpreter), str(xlen)]
         subprocess.run(command, cwd=ROOT, check=True)
         self.warm = self.cold()  #: one that every run with it makes warmer
+        self._first = self.interpreter  # what one run left, once `ran_once` was called
 
     def cold(self) -> Path:
         """A new one."""
-        self._made += 1
-        return Path(shutil.copytree(self.interpreter, self._folder / f"cache{self._made}"))
+        return self._copy(self.interpreter)
+
+    def ran_once(self) -> None:
+        """Keep what the one run with `warm` left, for `SECOND`."""
+        self._first = self._copy(self.warm)
 
     def of(self, runner: str) -> Path:
-        """The one for the next run of an engine, `COLD` or `WARM`."""
+        """The one for the next run of an engine, `COLD`, `SECOND` or `WARM`."""
         if runner == WARM:
             return self.warm
+        if runner == SECOND:
+            return self._copy(self._first)
         return self.cold() if runner == COLD else self.interpreter
+
+    def _copy(self, folder: Path) -> Path:
+        self._made += 1
+        return Path(shutil.copytree(folder, self._folder / f"cache{self._made}"))

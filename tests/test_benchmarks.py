@@ -231,6 +231,11 @@ def test_cold_caches_are_new_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert len({*cold, made.of(boot.WARM), made.interpreter}) == 4
     assert [path.name for path in made.of(boot.WARM).iterdir()] == ["region-0"]
     assert made.of("interp") == made.interpreter
+    made.ran_once()
+    (made.of(boot.WARM) / "region-1").touch()
+    second = [made.of(boot.SECOND) for _ in range(2)]
+    assert [[path.name for path in folder.iterdir()] for folder in second] == [["region-0"]] * 2
+    assert len({*second, *cold, made.of(boot.WARM)}) == 5
 
 
 def test_whole_runs_are_as_long_as_asked_for(

@@ -528,8 +528,9 @@ def test_what_other_regions_are_entered_at_stays_theirs(xlen: int, translated: b
     hart.pc = at["patch"]
     machine.run(steps=2 + 3 * 1000)
     assert (hart.x[10], hart.x[11]) == (1000, 2000)
-    machine.close()
+    machine.memory.write(RAM, machine.memory.read(RAM, len(program.code)))
     assert not regions._owners
+    machine.close()
 
 
 def test_a_few_instructions_before_another_region_are_not_worth_one() -> None:
@@ -651,3 +652,25 @@ def test_stores_into_each_part_of_a_region_take_effect(xlen: int, at: int) -> No
         wanted += 2
         assert hart.x[10] == 10 * wanted, k
     machine.close()
+
+
+def test_what_is_compiled_inline_does_not_depend_on_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are as long as the host is fast."""
+    monkeypatch.setenv("OTORISCV_CACHE", "0")
+    monkeypatch.delenv("OTORISCV_JIT_THRESHOLD", raising=False)
+    program = assemble(NEIGHBOURS.replace("bne  a2, x0, before", "j before"), 64, RAM)
+    seen = []
+    for most in (3_000_000, 77_777, 5_001):
+        machine = Machine("rv64ima_zicsr", ram=[(RAM, 1 << 20)], engine="llvm")
+        machine.memory.write(RAM, program.code)
+        machine.harts[0].pc = program.symbols["known"]
+        compiled = []
+        for point in (1_000_000, 3_000_000):
+            while machine.retired < point:
+                machine.run(steps=min(most, point - machine.retired))
+            assert isinstance(machine.engine, LlvmEngine)
+            compiled += [region.covered for region in machine.engine.regions()]
+            machine.harts[0].pc = program.symbols["before"]
+        seen.append(compiled)
+        machine.close()
+    assert seen[0] and seen == [seen[0]] * 3

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from otoriscv.board.loaders import load_image
 from otoriscv.board.machine import Machine
+from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.encode import assemble
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engines import probe
@@ -129,3 +131,28 @@ def test_a_profile_is_bounded_and_the_last_additions_stay() -> None:
     kept = [int(mark) for mark in json.loads(data)]
     assert len(kept) == MOST and kept[-1] == 2 * (MOST + 49)
     assert Profile(name, store).load() == []  # none of these regions exists
+
+
+def run_image(folder: Path, n: int, append: str) -> dict[str, float]:
+    """The engine's statistics of one run of a small image on the virt board."""
+    text = f"li a1, 400000\nloop: addi a0, a0, {n}\nxor a0, a0, a1\naddi a1, a1, -1\nbnez a1, loop"
+    file = folder / f"image{n}"
+    file.write_bytes(assemble(f"{text}\nend: j end", 64, RAM).code)
+    image = load_image(str(file), xlen=64, base=RAM)
+    config = VirtConfig(image=image, engine="llvm", append=append, jit=JitSettings(workers=0))
+    machine = VirtMachine(config)
+    machine.run(steps=1_000_000)
+    engine = machine.engine
+    assert isinstance(engine, LlvmEngine)
+    machine.close()
+    return dict(engine.statistics)
+
+
+def test_small_images_share_no_profile_and_other_arguments_are_no_other_program(
+    tmp_path: Path,
+) -> None:
+    assert run_image(tmp_path, 3, "one")["compiled"] > 0
+    assert run_image(tmp_path, 5, "one")["remembered"] == 0
+    assert len([e for e in DiskCache().entries() if e.kind == "profile"]) == 2
+    again = run_image(tmp_path, 3, "something else that makes the device tree longer")
+    assert again["compiled"] == 0 and again["remembered"] > 0, again

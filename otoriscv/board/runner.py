@@ -27,7 +27,7 @@ __all__ = ["QUANTUM", "TICK", "Runner"]
 QUANTUM: Final = 20_000
 #: Input reaches the guest at multiples of this many steps (of virtual time, wfi's skips included),
 #: so that it does not matter how fast the host is.
-TICK: Final = 500_000
+TICK: Final = 2_000_000
 
 _SLICE_SECONDS: Final = 0.002
 _SLICE_MIN: Final = 2_000

@@ -292,8 +292,10 @@ class VirtMachine(Machine):
     def _load(self) -> None:
         """Put images, the device tree and the boot ROM into cleared memory."""
         config, plan, write = self.config, self._plan, self.memory.write
-        for image in (plan.firmware, plan.image):
-            for segment in () if image is None else image.segments:
+        images = [image for image in (plan.firmware, plan.image) if image is not None]
+        self.memory.program = " ".join(image.fingerprint for image in images)
+        for image in images:
+            for segment in image.segments:
                 write(segment.address, segment.data, rom=True)
         if config.initrd is not None and plan.initrd is not None:
             write(plan.initrd[0], config.initrd.data)

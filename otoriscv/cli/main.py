@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import importlib.util
 import os
@@ -27,6 +28,8 @@ COMMANDS: Final = {
     "doctor": ("otoriscv.cli.doctor", "which engines and tools are usable here"),
 }
 
+#: Objects made before Python looks for cycles: a machine makes few, and each look takes long.
+_GARBAGE: Final = 50_000
 _EXAMPLES: Final = """\
 examples:
   otoriscv boot hello.elf
@@ -115,6 +118,7 @@ def _run(argv: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    gc.set_threshold(_GARBAGE)
     debug = bool(os.environ.get("OTORISCV_DEBUG"))
     try:
         code = _run(words)

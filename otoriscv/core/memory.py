@@ -160,8 +160,8 @@ class Memory:
         self._ranges: list[Range] = []
         self._end = MEM
         self.on_code_write: list[CodeListener] = []
-        #: Arena offset and length of the longest write through this door: the program, usually.
-        self.largest = (MEM, 0)
+        #: What tells the program that was loaded from others; "" when nobody says.
+        self.program = ""
         machine = arena.machine
         machine[MACHINE["nranges"]] = 0
         machine[MACHINE["mem_end"]] = MEM
@@ -271,8 +271,6 @@ class Memory:
         """Arena bytes were changed: they are not clean; forget what was made from code in them."""
         if length <= 0:
             return
-        if length > self.largest[1]:
-            self.largest = offset, length
         first, last = offset >> LINE_SHIFT, (offset + length - 1) >> LINE_SHIFT
         flags = bytes(self.arena.view8[LINES + first : LINES + last + 1])
         if not any(flags):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Final
 
 from otoriscv.board.loaders.symbols import SymbolTable
 
 __all__ = ["Image", "ImageError", "Segment", "check_overlaps", "fit"]
+
+
+#: Bytes of each segment that tell a program from others.
+_HEAD: Final = 1 << 20
 
 
 class ImageError(Exception):
@@ -51,6 +57,15 @@ class Image:
     def used(self) -> list[tuple[int, int]]:
         """(base, size) of everything it occupies, zeroed parts too."""
         return [(s.address, s.size) for s in self.segments]
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this program from others: where its segments are, and how they begin."""
+        h = hashlib.sha256()
+        for s in self.segments:
+            h.update(repr((s.address, len(s.data))).encode())
+            h.update(s.data[:_HEAD])
+        return h.hexdigest()
 
     def moved(self, offset: int) -> Image:
         """The same *offset* bytes higher; its symbols are virtual addresses and stay."""

@@ -87,13 +87,14 @@ def _read(name: str, limit: int) -> bytes:
             status = os.fstat(file.fileno())
             if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
                 raise ImageError("is not a file")
-            data = bytearray()
-            if status.st_size <= limit:
-                while len(data) <= limit and (chunk := file.read(_CHUNK)):
-                    data += chunk
-            if len(data) > limit or status.st_size > limit:
+            size, parts = 0, []
+            if status.st_size <= limit:  # a file comes whole, and a pipe in pieces
+                while size <= limit and (part := file.read(max(_CHUNK, status.st_size + 1))):
+                    size += len(part)
+                    parts.append(part)
+            if size > limit or status.st_size > limit:
                 raise ImageError(f"is larger than {limit >> 20} MiB")
-            return bytes(data)
+            return b"".join(parts)
     except OSError as error:
         raise ImageError(error.strerror or str(error)) from None
     except ValueError as error:  # a NUL in the name

@@ -43,23 +43,28 @@ _RWX: Final = 7
 _STCE, _ADUE, _CBZE, _CBCFE, _CBIE_FLUSH = 1 << 63, 1 << 61, 1 << 7, 1 << 6, 1 << 4
 
 
-def firmware(isa: Isa, harts: int) -> Program:
-    """The firmware's code for *harts* harts of *isa*; ValueError when there can be none."""
+def firmware(
+    isa: Isa, harts: int, *, base: int = at.FIRMWARE.base, variables: int = at.FIRMWARE_RAM.base
+) -> Program:
+    """The firmware's code at *base* for *harts* harts of *isa*; ValueError when there can be none.
+
+    Its *variables* take ``FIRMWARE_RAM.size`` bytes, to which that address is aligned.
+    """
     if "Zaamo" not in isa.extensions or "Zalrsc" not in isa.extensions:
         raise ValueError(f"the built-in firmware needs atomics, which {isa} has not")
     if harts > MAX_HARTS:
         raise ValueError(f"the built-in firmware serves at most {MAX_HARTS} harts, not {harts}")
-    return _assemble(isa, harts)
+    return _assemble(isa, harts, base, variables)
 
 
 @lru_cache(8)
-def _assemble(isa: Isa, harts: int) -> Program:
+def _assemble(isa: Isa, harts: int, base: int, variables: int) -> Program:
     flags = {f"rv{isa.xlen}", "sstc" if "Sstc" in isa.extensions else "mtime"}
     flags |= {"zifencei"} & {name.lower() for name in isa.extensions}
     source = "\n".join(_read(name) for name in _PARTS)
     text = "\n".join(_preprocess(line, flags) for line in source.splitlines())
     text = re.sub(r"\b([ls])x\b", r"\1d" if isa.xlen == 64 else r"\1w", text)
-    program = assemble(text.format_map(_constants(isa, harts)), isa.xlen, at.FIRMWARE.base)
+    program = assemble(text.format_map(_constants(isa, harts, variables)), isa.xlen, base)
     assert len(program.code) <= at.FIRMWARE.size
     return program
 
@@ -77,9 +82,9 @@ def _preprocess(line: str, flags: set[str]) -> str:
     return code
 
 
-def _constants(isa: Isa, harts: int) -> dict[str, int]:
+def _constants(isa: Isa, harts: int, variables: int) -> dict[str, int]:
     constants = {name: 8 * n for n, name in enumerate(_SLOTS)}
-    ram = at.FIRMWARE_RAM
+    size = at.FIRMWARE_RAM.size
     envcfg = _STCE | _CBZE | _CBCFE | _CBIE_FLUSH
     if "Svadu" in isa.extensions and "Svade" not in isa.extensions:
         envcfg |= _ADUE
@@ -88,11 +93,11 @@ def _constants(isa: Isa, harts: int) -> dict[str, int]:
         "xlen": isa.xlen,
         "hart_shift": _HART_SHIFT,
         "hart_size": 1 << _HART_SHIFT,
-        "variables": ram.base,
-        "variables_end": ram.base + (harts << _HART_SHIFT),
+        "variables": variables,
+        "variables_end": variables + (harts << _HART_SHIFT),
         "next_address": 2 * isa.xlen // 8,
         "non_retentive": 1 << 31 if isa.xlen == 32 else -1 << 31,
-        "pmp_own": (ram.base | (ram.size >> 1) - 1) >> 2,
+        "pmp_own": (variables | (size >> 1) - 1) >> 2,
         "pmp_config": _NAPOT | (_NAPOT | _RWX) << 8,
         "envcfg": envcfg if isa.xlen == 64 else envcfg & 0xFFFF_FFFF,
         "envcfg_high": envcfg >> 32,

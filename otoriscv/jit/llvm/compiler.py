@@ -48,13 +48,17 @@ FEW: Final = 8
 KEY_BYTES: Final = 64
 
 
+#: Regions kept for one key: programs that agree there may differ in what a region goes on with.
+_WAYS: Final = 4
+
+
 def region_key(near: bytes, *circumstances: object) -> str:
-    """The name of a region's cache entry: code at its pc, and pc, isa, breakpoints, window,
-    watching and limit (see `Request`)."""
+    """The cache entry that lists the regions for a place: code at its pc, and pc, isa, breakpoints,
+    window, watching and limit (see `Request`)."""
     h = hashlib.sha256(near)
     h.update(repr(circumstances).encode())
     h.update(sources().encode())
-    return f"region-{h.hexdigest()}"
+    return f"place-{h.hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,10 @@ class CompiledRegion:
         """The pcs where a breakpoint makes a difference to it."""
         return frozenset(self.covered).union(pc for pc, _ in self.points)
 
+    def name(self, key: str) -> str:
+        """Its own cache entry, of those that *key* lists."""
+        return f"region-{hashlib.sha256(f'{key} {self.digest}'.encode()).hexdigest()}"
+
     def pack(self) -> bytes:
         fields = asdict(self)
         del fields["code"]
@@ -190,18 +198,33 @@ def find(request: Request, store: DiskCache) -> CompiledRegion | None:
     """The cached result that fits the request's code."""
     points = request.points()
     for key in [request.key({}), request.key(points)][: 2 if points else 1]:
-        data = store.get(key)
-        if data is None:
-            continue
-        region = CompiledRegion.unpack(data)
-        made_for = dict(region.points)
-        if request.limit > LIMIT and region.grows(request):
-            continue
-        if hash_spans(region.spans, _reader(request)) == region.digest and all(
-            points.get(pc) == made_for.get(pc) for pc in region.relevant
-        ):
-            return region
+        for name in _listed(key, store):
+            data = store.get(name)
+            if data is None:
+                continue
+            region = CompiledRegion.unpack(data)
+            made_for = dict(region.points)
+            if request.limit > LIMIT and region.grows(request):
+                continue
+            if hash_spans(region.spans, _reader(request)) == region.digest and all(
+                points.get(pc) == made_for.get(pc) for pc in region.relevant
+            ):
+                return region
     return None
+
+
+def _listed(key: str, store: DiskCache) -> list[str]:
+    """The entries of the regions for a place, the last one made first."""
+    data = store.get(key)
+    names: list[str] = [] if data is None else json.loads(data)
+    return names
+
+
+def _store(key: str, region: CompiledRegion, store: DiskCache) -> None:
+    name = region.name(key)
+    store.put(name, region.pack())
+    others = [other for other in _listed(key, store) if other != name]
+    store.put(key, json.dumps([name, *others][:_WAYS]).encode())
 
 
 @cache
@@ -312,5 +335,5 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
     )
     if store is not None:
         points = request.points() if result.points else {}
-        store.put(request.key(points), result.pack())
+        _store(request.key(points), result, store)
     return result

@@ -29,6 +29,7 @@ from otoriscv.core.layout import (
     TLB_ENTRIES,
     TLB_X,
     WATCH_WORDS,
+    Exit,
     entry_offset,
     hart_offset,
     tlb_slot,
@@ -65,6 +66,8 @@ __all__ = ["LlvmEngine"]
 #: Steps between two samples at first, and at most once all that is hot is compiled.
 SAMPLE_FIRST: Final = 1 << 13
 SAMPLE_LAST: Final = 1 << 20
+#: Samples between two times at which is compiled inline.
+EVENLY: Final = 8
 #: Samples without anything new to compile after which they are taken half as often.
 QUIET: Final = 4
 #: Samples of a neighbourhood (16 bytes) before it is compiled.
@@ -140,6 +143,7 @@ class LlvmEngine(InterpEngine):
         self._m[MACHINE["sample_every"]] = self._first
         self._seen = self._m[MACHINE["samples"]]
         self._quiet = 0  # samples since the interval changed
+        self._due = 0  # the steps at which to compile inline
         self._regions = InstalledRegions(
             platform.arena, self._m, slots, self._arena, self._decode_place, self._handler_at
         )
@@ -177,16 +181,37 @@ class LlvmEngine(InterpEngine):
 
     def run(self, hart: Hart) -> int:
         if not self._program:
-            self._program = program_name(self._isa, self._p.memory)
+            self._program = program_name(self._isa, self._p.memory, hart.pc)
+        if self._workers is None:
+            return self._run_evenly(hart)
         code = super().run(hart)
         self._reap()
         if self._m[MACHINE["samples"]] != self._seen:
             self._look(hart)
-        if self._workers is not None and (self._pending or self._hot or self._again):
-            for request, region in self._workers.poll():
-                self._arrived(request, region)
-            self._employ(hart, self._workers)
+            if self._pending or self._hot or self._again:
+                for request, region in self._workers.poll():
+                    self._arrived(request, region)
+                self._employ(hart, self._workers)
         return code
+
+    def _run_evenly(self, hart: Hart) -> int:
+        """`run` that compiles after fixed numbers of steps, not at the ends of slices, which are
+        as long as the host is fast: so runs repeat."""
+        m, steps, slice_end = self._m, MACHINE["steps_end"], MACHINE["slice_end"]
+        end = m[slice_end]
+        while True:
+            begun, every = m[steps], EVENLY * m[MACHINE["sample_every"]]
+            if not 0 < self._due - begun <= every:  # or steps are counted anew
+                self._due = begun + every
+            m[slice_end] = min(end, self._due)
+            code = super().run(hart)
+            self._reap()
+            now = m[steps] - hart.budget
+            if now < self._due:
+                return code
+            self._look(hart)
+            if code != Exit.SLICE or now >= end:
+                return code
 
     def memory_changed(self, offset: int, length: int) -> None:
         self._dropped(self._regions.written(offset, offset + length), "write from outside")
@@ -300,7 +325,6 @@ class LlvmEngine(InterpEngine):
             self._workers.close()
         if self._profile is not None:
             self._profile.save()
-        self._regions.clear()
         self._arena.close()
         super().close()
 
@@ -638,7 +662,7 @@ class LlvmEngine(InterpEngine):
             return
         if self._profile is not None and not region.points and not region.watching:
             mark = region.pc + placed.delta | int(region.translated)
-            self._profile.add(mark, request.key({}))
+            self._profile.add(mark, region.name(request.key({})))
         if not self._fits(region):
             self._regions.put_aside(placed)
         elif self._regions.install(placed):

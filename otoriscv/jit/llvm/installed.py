@@ -219,12 +219,6 @@ class InstalledRegions:
         found = [n for n in self._rows if self._m[_REGIONS + n * REGION_WORDS + 1] == 0]
         return [self._drop(n) for n in found]
 
-    def clear(self) -> None:
-        """Drop all."""
-        for n in list(self._rows):
-            self._drop(n)
-        self._shelf.clear()
-
     def _filter(self, start: int, end: int) -> None:
         """Arena bytes [start, end) are code of one more region."""
         halves = range(start >> 1, end + 1 >> 1)

@@ -24,19 +24,20 @@ __all__ = ["Profile", "program_name"]
 
 #: Regions in a profile at most; those added last stay.
 MOST: Final = 1024
-#: What tells a program from others: this much of what was loaded.
-_HEAD: Final = 1 << 20
+#: What tells programs apart when nobody does: this much from the page on where they begin.
+_HEAD: Final = 1 << 16
 #: Additions after which a profile is written although the run goes on.
 _MANY: Final = 32
 
 
-def program_name(isa: str, memory: Memory) -> str:
-    """The name of the profile for what *memory* was loaded with, its largest part telling."""
-    offset, length = memory.largest
-    view = memory.arena.view8
-    h = hashlib.sha256(view[offset : offset + min(length, _HEAD)])
+def program_name(isa: str, memory: Memory, pc: int) -> str:
+    """The name of the profile for the program in *memory*, which begins at *pc*."""
     layout = [(r.base, r.size, r.offset) for r in memory.ranges()]
-    h.update(repr((isa, offset, length, layout, sources())).encode())
+    h = hashlib.sha256(repr((isa, layout, memory.program, sources())).encode())
+    here = None if memory.program else memory.range_at(pc)
+    if here is not None:
+        start = here.offset + (pc & -PAGE) - here.base
+        h.update(memory.arena.view8[start : min(start + _HEAD, here.offset + here.size)])
     return f"profile-{h.hexdigest()}"
 
 

@@ -34,6 +34,8 @@ _TRIES: Final = 2
 _LOST: Final = 6
 #: The largest answer that makes sense; a length beyond is garbage.
 _LARGEST: Final = 1 << 28
+#: Bytes read at once: what is allocated for more comes from the kernel anew each time.
+_PIECE: Final = 1 << 16
 #: Workers that were left to end by themselves, until they are reaped.
 _LEFT: Final[list[subprocess.Popen[bytes]]] = []
 COMMAND: Final = (sys.executable, "-c", "from otoriscv.jit.llvm.worker import main; main()")
@@ -241,7 +243,7 @@ def _pull(worker: _Worker) -> CompiledRegion | JitError | None:
     pipe = worker.process.stdout
     assert pipe is not None
     with contextlib.suppress(BlockingIOError):
-        while data := os.read(pipe.fileno(), 1 << 20):
+        while data := os.read(pipe.fileno(), _PIECE):
             worker.received += data
         raise EOFError("the worker ended")
     buffer = worker.received

@@ -442,7 +442,7 @@ class PythonEngine:
         if word & 3 != 3:
             return word, low, 0
         high = low + 2
-        if (pc + 2) & (PAGE - 1) == 0 or how != "fetch_slow":
+        if (pc + 2) & (PAGE - 1) == 0 or (how != "fetch_slow" and pc & 2):  # PMP divides words
             status = fetch(h, (pc + 2) & self._mask)
             if status:
                 self._fetch_status = status
