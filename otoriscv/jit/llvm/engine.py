@@ -377,6 +377,8 @@ class LlvmEngine(InterpEngine):
 
     def _fits(self, region: CompiledRegion) -> bool:
         """Whether *region* was made for the breakpoints and watchpoints there are now."""
+        if not region.points and not self._applied:
+            return region.translated or region.watching == self._watching
         points = dict(region.points)
         if region.translated:  # another address may lead to the same place
             near = self._near
