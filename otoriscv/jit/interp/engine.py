@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from otoriscv.core.layout import (
@@ -68,10 +69,16 @@ class InterpEngine:
         platform.m[MACHINE["host_clock_fn"]] = ctypes.cast(clock, ctypes.c_void_p).value or 0
         for name, address in self._library.routines.items():
             platform.m[MACHINE[f"{name}_fn"]] = address
+        helper.use_routines(self._native_routine)
         self._prepared: set[int] = set()
         self._slots: Slots | None = None
         self._programs: Programs | None = None
         self._changed: set[int] = set()  # breakpoints changed since the last run
+
+    def _native_routine(self, name: str) -> Callable[..., int]:
+        """One of `STEP_ROUTINES` as ``f(hart's number, parameters)``."""
+        routine, base = self._library.step_routines[name], self._base
+        return lambda index, *args: routine(base + hart_offset(index), base, *args)
 
     def run(self, hart: Hart) -> int:
         """Run until an exit (docs/abi.md)."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from otoriscv.core.architecture import TABLE
+from otoriscv.core.architecture import ROUTINES, TABLE
 from otoriscv.core.isa.sem import Sem
 from otoriscv.core.isa.table import Row
 from otoriscv.core.layout import LIBRARY_ROUTINES
@@ -22,6 +22,7 @@ from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engine import EngineUnavailable
 from otoriscv.jit.llvm.compile import Blob, compile_module
 from otoriscv.jit.llvm.memory import CodeMemory
+from otoriscv.jit.python.engine import STEP_ROUTINES
 
 __all__ = ["Library", "library", "source_key"]
 
@@ -50,6 +51,17 @@ class Library:
         self.decode_entry: Callable[[int, int, int, int, int], None] = self._memory.function(
             blob.symbols["decode_entry"], ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_uint64] * 3
         )
+        #: What the python engine's steps call, by name: (hart's address, arena's address,
+        #: parameters).
+        self.step_routines: dict[str, Callable[..., int]] = {
+            name: self._memory.function(
+                blob.symbols[name],
+                *(ctypes.c_void_p, ctypes.c_void_p),
+                *[ctypes.c_uint64] * ROUTINES[name].params,
+                result=ctypes.c_uint64,
+            )
+            for name in STEP_ROUTINES
+        }
 
 
 def library(xlen: int, store: DiskCache) -> Library:

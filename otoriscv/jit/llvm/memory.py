@@ -25,9 +25,11 @@ class CodeMemory:
         if protect(self.address, size, mmap.PROT_READ | mmap.PROT_EXEC):
             raise OSError(ctypes.get_errno(), "cannot make generated code executable")
 
-    def function(self, offset: int, *arguments: type[Any]) -> Callable[..., None]:
-        """The C function at *offset*, returning nothing; calls release the GIL."""
-        return ctypes.CFUNCTYPE(None, *arguments)(self.address + offset)
+    def function(
+        self, offset: int, *arguments: type[Any], result: type[Any] | None = None
+    ) -> Callable[..., Any]:
+        """The C function at *offset*; calls release the GIL."""
+        return ctypes.CFUNCTYPE(result, *arguments)(self.address + offset)
 
     def close(self) -> None:
         """Unmap; no function of it may run any more."""

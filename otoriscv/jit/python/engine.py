@@ -6,7 +6,7 @@ It also executes, for every engine, the single instructions that need Python (`P
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.decode import Decoder
@@ -30,7 +30,7 @@ from otoriscv.jit.python.trace import LIMIT, Decoded, Trace, compile_step, compi
 if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
 
-__all__ = ["PythonEngine"]
+__all__ = ["STEP_ROUTINES", "PythonEngine"]
 
 _BUDGET = HART["budget"]
 _RETIRED_END = HART["retired_end"]
@@ -52,6 +52,8 @@ _STORE_AT = HART["store_at"]
 _STORE_END = HART["store_end"]
 _SPACES = 64  #: contexts whose traces are kept
 
+#: Routines that fetch, access memory and poll: a native engine has faster ones.
+STEP_ROUTINES: Final = ("fetch_slow", "fetch_exact", "load_slow", "store_slow", "poll")
 #: A compiled trace and its longest path.
 _Entry = tuple[Callable[[Any, int], tuple[int, int]], int]
 
@@ -147,6 +149,7 @@ class PythonEngine:
             self._space, slow_load=self._device_load, slow_store=self._device_store
         )
         self._hart_index = 0
+        self._native: dict[str, Callable[..., int]] = {}
         self._steps: dict[tuple[int, frozenset[str]], Callable[..., Any]] = {}
         self._spaces: dict[tuple[int, ...], _Space] = {}
         self._context: tuple[int, ...] = ()
@@ -155,6 +158,19 @@ class PythonEngine:
         self._ram_base = 0
         self._ram_mask = 0
         self._window()
+
+    def use_routines(self, native: Callable[[str], Callable[..., int]]) -> None:
+        """Call a native engine's form of `STEP_ROUTINES`, as ``f(hart's number, parameters)``: a
+        walk of page tables takes this one as long as the rest of a step."""
+        self._native = {name: native(name) for name in STEP_ROUTINES}
+
+    def _call(self, name: str, h: Any, *args: int) -> int:
+        """Call one of `STEP_ROUTINES` for the hart that runs."""
+        native = self._native.get(name)
+        if native is not None:
+            return native(self._hart_index, *args)
+        status: int = self._space[name](h, *args)
+        return status
 
     def routine(self, name: str) -> Callable[..., int]:
         """A routine as a Python function ``f(h, *args)``."""
@@ -334,6 +350,7 @@ class PythonEngine:
         None when it traps, does not store, or must read a device for it.
         """
         h = hart.q
+        self._hart_index = hart.index
         state = h[:HART_FIELDS_END].tolist()
         try:
             h[_WATCH_SKIP] = 1
@@ -380,6 +397,7 @@ class PythonEngine:
 
     def place(self, hart: Any) -> int | None:
         """The arena offset of the instruction at *hart*'s pc; None when none can be fetched."""
+        self._hart_index = hart.index
         fetched = self._fetch(hart.q, hart.q[_PC])
         return None if fetched is None else fetched[1]
 
@@ -431,8 +449,7 @@ class PythonEngine:
 
     def _fetch(self, h: Any, pc: int, how: str = "fetch_slow") -> tuple[int, int, int] | None:
         """(word, arena offset of its first half, of its second half or 0); None: status in h."""
-        fetch = self._space[how]
-        status = fetch(h, pc)
+        status = self._call(how, h, pc)
         if status:
             self._fetch_status = status
             return None
@@ -443,7 +460,7 @@ class PythonEngine:
             return word, low, 0
         high = low + 2
         if (pc + 2) & (PAGE - 1) == 0 or (how != "fetch_slow" and pc & 2):  # PMP divides words
-            status = fetch(h, (pc + 2) & self._mask)
+            status = self._call(how, h, (pc + 2) & self._mask)
             if status:
                 self._fetch_status = status
                 return None
@@ -600,7 +617,7 @@ class PythonEngine:
 
     def _poll_at(self, h: Any, pc: int, n: int) -> tuple[int, int]:
         h[_PC], h[_BUDGET] = pc, n
-        code = self._space["poll"](h)
+        code = self._call("poll", h)
         if code:
             raise _Exited(code)
         self._switch(h)
@@ -608,7 +625,7 @@ class PythonEngine:
 
     def _slow_load(self, h: Any, n: int, address: int, size: int, kind: int) -> int:
         h[_BUDGET] = n
-        status = self._space["load_slow"](h, address, size, kind)
+        status = self._call("load_slow", h, address, size, kind)
         if status and status != DONE_POLL:
             raise _Leave(self, status)
         value: int = h[_VALUE]
@@ -619,7 +636,7 @@ class PythonEngine:
         h[_BUDGET] = n
         m = self._m
         writes = m[_CODE_WRITES]
-        status: int = self._space["store_slow"](h, address, value, size)
+        status = self._call("store_slow", h, address, value, size)
         if status and status != DONE_POLL:
             raise _Leave(self, status)
         if m[_CODE_WRITES] != writes:
@@ -639,7 +656,7 @@ class PythonEngine:
 
     def _device_load(self, h: Any, n: int, address: int, size: int, kind: int) -> int:
         h[_BUDGET] = n
-        status = self._space["load_slow"](h, address, size, kind)
+        status = self._call("load_slow", h, address, size, kind)
         if status == LEAVE + Exit.FALLBACK:
             self._device = True
             try:
@@ -655,7 +672,7 @@ class PythonEngine:
     def _device_store(self, h: Any, n: int, address: int, value: int, size: int) -> int:
         h[_BUDGET] = n
         writes = self._m[_CODE_WRITES]
-        status: int = self._space["store_slow"](h, address, value, size)
+        status = self._call("store_slow", h, address, value, size)
         if status == LEAVE + Exit.FALLBACK:
             self._device = True
             try:
