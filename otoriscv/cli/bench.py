@@ -26,7 +26,8 @@ examples:
   otoriscv bench whole --kernels fib,branches    # from start to end, cold and warm
   otoriscv bench boot --rounds 5                 # after make linux64
   otoriscv bench system --engines llvm           # its system calls, page faults, pipes, fork, exec
-  otoriscv bench boot --kernel build-linux/vmlinuz32 --initrd build-linux/initrd32.gz
+  otoriscv bench boot --kernel build-linux/vmlinuz32 --initrd build-linux/initrd32.gz \\
+                      --prompt "Power down"
 
 Pairs are interleaved: each round runs everything once, and ratios are of one round. The table shows
 the median and, in brackets, the lowest and highest ratio.
