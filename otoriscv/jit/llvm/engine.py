@@ -66,7 +66,7 @@ __all__ = ["LlvmEngine"]
 #: Steps between two samples at first, and at most once all that is hot is compiled.
 SAMPLE_FIRST: Final = 1 << 13
 SAMPLE_LAST: Final = 1 << 20
-#: Samples between two times at which is compiled inline.
+#: Samples between two times at which is compiled inline, but for the first times.
 EVENLY: Final = 8
 #: Samples without anything new to compile after which they are taken half as often.
 QUIET: Final = 4
@@ -144,6 +144,7 @@ class LlvmEngine(InterpEngine):
         self._seen = self._m[MACHINE["samples"]]
         self._quiet = 0  # samples since the interval changed
         self._due = 0  # the steps at which to compile inline
+        self._evenly = 1  # samples up to there
         self._regions = InstalledRegions(
             platform.arena, self._m, slots, self._arena, self._decode_place, self._handler_at
         )
@@ -200,7 +201,7 @@ class LlvmEngine(InterpEngine):
         m, steps, slice_end = self._m, MACHINE["steps_end"], MACHINE["slice_end"]
         end = m[slice_end]
         while True:
-            begun, every = m[steps], EVENLY * m[MACHINE["sample_every"]]
+            begun, every = m[steps], self._evenly * m[MACHINE["sample_every"]]
             if not 0 < self._due - begun <= every:  # or steps are counted anew
                 self._due = begun + every
             m[slice_end] = min(end, self._due)
@@ -210,6 +211,7 @@ class LlvmEngine(InterpEngine):
             if now < self._due:
                 return code
             self._look(hart)
+            self._evenly = min(EVENLY, self._evenly + 1)
             if code != Exit.SLICE or now >= end:
                 return code
 
