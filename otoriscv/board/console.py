@@ -23,7 +23,9 @@ __all__ = [
     "open_console",
 ]
 
-QUEUE_LIMIT: Final = 1 << 16
+#: Bytes of input that wait at each place on the way, and that are let in at once: a guest that
+#: reads without a pause has enough up to the next time.
+QUEUE_LIMIT: Final = 1 << 18
 
 
 class ConsoleError(Exception):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from otoriscv.board.console import QUEUE_LIMIT
+
 if TYPE_CHECKING:
     from otoriscv.board.console import Console
     from otoriscv.devices.uart16550 import Uart16550
@@ -53,7 +55,7 @@ class Hub:
 
     def pump(self) -> None:
         """Take what has arrived and offer it to the guest."""
-        data = bytes(self._typed) + self.console.read(1 << 16)
+        data = bytes(self._typed) + self.console.read(QUEUE_LIMIT)
         self._typed.clear()
         if data:
             self.record.append((self._instant(), data))

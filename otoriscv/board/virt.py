@@ -11,7 +11,7 @@ from typing import Final, Literal
 from otoriscv.board import memory_map as at
 from otoriscv.board.boot import Bios, plan_boot, uses_builtin
 from otoriscv.board.bootrom import boot_rom
-from otoriscv.board.console import BufferConsole, Console
+from otoriscv.board.console import QUEUE_LIMIT, BufferConsole, Console
 from otoriscv.board.devicetree import TreeConfig, place_fdt, virt_blob, with_chosen
 from otoriscv.board.hub import Hub
 from otoriscv.board.loaders import Image, ImageError, SymbolTable
@@ -192,7 +192,7 @@ class VirtMachine(Machine):
 
         ring_at = MACHINE["uart_ring"] * 8
         ring = self.arena.view8[ring_at : ring_at + UART_RING]
-        uart = Uart16550(self.m, ring, self.hub.output, line(at.UART.irq), queue_limit=1 << 16)
+        uart = Uart16550(self.m, ring, self.hub.output, line(at.UART.irq), queue_limit=QUEUE_LIMIT)
         self.m[MACHINE["uart_fast"]] = 1
         self._place(at.FINISHER, Finisher())
         self._place(at.RTC, GoldfishRtc(self.wall_ns, self.schedule, line(at.RTC.irq)))

@@ -118,7 +118,8 @@ def _run(argv: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    gc.set_threshold(_GARBAGE)
+    if argv is None:  # the process is ours
+        gc.set_threshold(_GARBAGE)
     debug = bool(os.environ.get("OTORISCV_DEBUG"))
     try:
         code = _run(words)
