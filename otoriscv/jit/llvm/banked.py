@@ -10,13 +10,15 @@ from otoriscv.core.layout import LINE_SHIFT, LINES, PAGE_SHIFT, TLB_R, TLB_W
 from otoriscv.core.policy import TlbPolicy
 from otoriscv.core.uop import Builder, Value
 
-__all__ = ["LASTS", "LOOP", "BankedPolicy", "LoopPolicy"]
+__all__ = ["LASTS", "LOOP", "LOOP_SHIFT", "BankedPolicy", "LoopPolicy"]
 
 #: Instructions at most of a loop that remembers what the TLB said.
 LOOP: Final = 64
 #: Variables for that: the page known to be good, what leads from it to the arena, and the page
 #: whose lines were looked at.
 LASTS: Final = ("last_tag", "last_addend", "last_page")
+#: Where the number of the loop is in the number of a variable.
+LOOP_SHIFT: Final = 8
 
 
 class BankedPolicy(TlbPolicy):
@@ -31,8 +33,8 @@ class LoopPolicy(BankedPolicy):
     entries need not be read, so the access need not wait for them; and a store need not ask the
     line map when no line of that page has anything to say. Nothing in a region changes either."""
 
-    def __init__(self, head: int) -> None:
-        self._head = head
+    def __init__(self, loop: int) -> None:
+        self._loop = loop  # its number in the region
         self.register = 0  # the base register of the current instruction
 
     def load(self, m: Builder, address: Value, bits: int, kind: str) -> Value:
@@ -62,4 +64,4 @@ class LoopPolicy(BankedPolicy):
 
     def _last(self, m: Builder, kind: int) -> Value:
         """Which of the region's variables: those of the loop, base register and kind of access."""
-        return m.const((self._head << 8 & (1 << 63) - 1) | self.register << 2 | kind, 64)
+        return m.const(self._loop << LOOP_SHIFT | self.register << 2 | kind, 64)

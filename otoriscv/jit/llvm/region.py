@@ -24,7 +24,7 @@ from otoriscv.core.layout import (
     TARGETS,
 )
 from otoriscv.core.uop import OPS, Value, prune_marked
-from otoriscv.jit.llvm.banked import LASTS, LOOP, BankedPolicy, LoopPolicy
+from otoriscv.jit.llvm.banked import LASTS, LOOP, LOOP_SHIFT, BankedPolicy, LoopPolicy
 from otoriscv.jit.llvm.flat import BlockPolicy, FlatPolicy
 from otoriscv.jit.llvm.ir import DECLARATIONS, is_number
 from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
@@ -82,9 +82,11 @@ class _RegionFunction(NativeFunction):
         self._hoisted: list[str] = []
         self._fixed: dict[int, str] = {}  # by node
         self._known: dict[str, str] = {}  # by text
-        #: Blocks that remember what the TLB said: the head of their loop.
-        self._remembering = region.loops(LOOP) if isinstance(policy, BankedPolicy) else {}
-        self._lasts: set[str] = set()  # the variables for that
+        loops = region.loops(LOOP) if isinstance(policy, BankedPolicy) else {}
+        heads = sorted(set(loops.values()))
+        #: Blocks that remember what the TLB said: the number of their loop.
+        self._loop_of = {start: heads.index(head) for start, head in loops.items()}
+        self._lasts: dict[int, dict[str, None]] = {}  # the variables for that, by loop
 
     def build(self, name: str, entries: Sequence[int]) -> str:
         programs = {start: self._program(b) for start, b in self.region.blocks.items()}
@@ -104,6 +106,7 @@ class _RegionFunction(NativeFunction):
             value = self.new(f"load {self._type(r)}, ptr {self.field('%S', r)}")
             self.line(f"store {self._type(r)} {value}, ptr %r{r}")
         before = len(self.lines)
+        self._enter_loops(entries, None)
         cases = " ".join(f"i64 {k}, label %{self._label(pc)}" for k, pc in enumerate(entries))
         self.end(f"switch i64 %P, label %{self._label(entries[0])} [{cases}]")
         for start, block in self.region.blocks.items():
@@ -121,8 +124,8 @@ class _RegionFunction(NativeFunction):
             assert isinstance(self.policy, FlatPolicy)
             sem.policy = grouping = BlockPolicy(self.policy, sem.body)
         remembering = None
-        if block.start in self._remembering:
-            sem.policy = remembering = LoopPolicy(self._remembering[block.start])
+        if block.start in self._loop_of:
+            sem.policy = remembering = LoopPolicy(self._loop_of[block.start])
         base = sem.const(self.base, self.xlen) if self.flat else sem.emit("pc", self.xlen)
         marks = []
         for pc, insn in block.insns:
@@ -148,6 +151,8 @@ class _RegionFunction(NativeFunction):
             elif node.op in ("set_x", "set_f"):
                 self.regs.add(self._slot_of(node))
                 self.written.add(self._slot_of(node))
+            elif node.op == "set" and node.args[0] in LASTS:
+                self._last(node)
             for nested in node.bodies:
                 self._collect(nested, start)
 
@@ -201,12 +206,21 @@ class _RegionFunction(NativeFunction):
         """The variable of a `LoopPolicy` that *node* is about; -1 is no tag."""
         index = node.args[-1]
         assert isinstance(index, Value)
+        assert index.const is not None
         name = f"%{node.args[0]}{index.const}"
-        if name not in self._lasts:
-            self._lasts.add(name)
+        known = self._lasts.setdefault(index.const >> LOOP_SHIFT, {})
+        if name not in known:
+            known[name] = None
             self.allocas.append(f"  {name} = alloca i64")
-            self._hoisted.append(f"  store i64 -1, ptr {name}")
         return name
+
+    def _enter_loops(self, targets: Sequence[int], now: int | None) -> None:
+        """Nothing is known when a loop is entered: kept from before, its variables would take
+        registers and stack in all of the region."""
+        entered = {self._loop_of[target] for target in targets if target in self._loop_of}
+        for loop in sorted(entered - {now}):
+            for name in self._lasts.get(loop, ()):
+                self.line(f"store i64 -1, ptr {name}")
 
     def _op_set(self, node: Value) -> None:
         if node.args[0] in LASTS:
@@ -437,6 +451,7 @@ class _RegionFunction(NativeFunction):
             if target <= self._block_now.start:
                 self._test_budget(n, self._address(target))
             self.line(f"store i64 {n}, ptr %n")
+        self._enter_loops([target], self._loop_of.get(self._block_now.start))
         self.end(f"br label %{self._label(target)}")
 
     def _op_branch(self, node: Value) -> None:
@@ -490,6 +505,7 @@ class _RegionFunction(NativeFunction):
                 target = self.new(f"sub i32 {target}, {self.new('trunc i64 %E to i32')}")
         else:
             target = self.op("sub", target, origin if self.flat else "%E")
+        self._enter_loops(known, self._loop_of.get(self._block_now.start))
         kind, mask = f"i{self.xlen}", (1 << self.xlen) - 1
         cases = " ".join(f"{kind} {pc - origin & mask}, label %{self._label(pc)}" for pc in known)
         self.end(f"switch {kind} {target}, label %{out} [{cases}]")
