@@ -674,3 +674,24 @@ def test_what_is_compiled_inline_does_not_depend_on_slices(monkeypatch: pytest.M
         machine.close()
     # a slice's last steps may be too few for a region
     assert seen[0][0] > 500_000 and seen == [pytest.approx(seen[0], rel=1e-3)] * 3
+
+
+def test_loops_under_translation_keep_what_they_remember_to_themselves() -> None:
+    """With a variable of each loop alive in all others, the code grew with the square of them."""
+
+    def size(count: int) -> int:
+        loops = "".join(
+            f"l{k}: lw a0, 0(s{k % 4 + 2})\n sw a0, 4(s{k % 4 + 2})\n sb a1, 8(s{k % 4 + 3})\n"
+            f"addi a1, a1, -1\n bnez a1, l{k}\n li a1, 9\n" + "add a2, a2, a1\n" * 12
+            for k in range(count)
+        )
+        program = assemble(f"top: {loops} j top", 64, RAM)
+        request = Request(
+            pc=RAM, isa="rv64imac_zicsr", start=RAM, code=program.code, breakpoints=(),
+            conditions=(), window=None, watching=0,
+        )  # fmt: skip
+        region = compile_request(request)
+        assert region.translated and region.instructions == 18 * count + 1
+        return len(region.code)
+
+    assert size(16) < 16 * size(1)
