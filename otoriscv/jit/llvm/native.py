@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from typing import Final
 
-from otoriscv.core.layout import HART, MACHINE, TLB_X, tlb_slot
+from otoriscv.core.layout import HART, MACHINE, TLB_ENTRIES, TLB_X, tlb_slot
 from otoriscv.core.uop import Value
 from otoriscv.jit.llvm.ir import Function
 
@@ -79,7 +79,7 @@ class NativeFunction(Function):
 
     def execute_tlb(self, pc: str) -> tuple[str, str]:
         """(pointer to the execute TLB's entry for *pc*, its page)."""
-        index = self.op("and", self.op("lshr", pc, 8), 255 << 4)
+        index = self.op("and", self.op("lshr", pc, 8), (TLB_ENTRIES - 1) << 4)
         base = self.new(f"getelementptr i8, ptr %S, i64 {tlb_slot(0, TLB_X) * 8}")
         at = self.op("add", index, self.get("fetch_bank"))
         return self.new(f"getelementptr i8, ptr {base}, i64 {at}"), self.op("and", pc, -4096)
