@@ -43,9 +43,8 @@ class Whole:
     variant: str
     runner: str
     seconds: list[float] = field(default_factory=list)  # wall time
-    cpu_seconds: list[float] = field(
-        default_factory=list
-    )  # but for a compile worker busy at the end
+    #: But for a compile worker that is busy at the end.
+    cpu_seconds: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)  # QEMU's time over this one's
 
 

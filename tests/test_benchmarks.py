@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import struct
+import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,11 +17,14 @@ from benchmarks import boot, caches, suite, system, whole
 from benchmarks import run as bench
 from benchmarks.debug import table as debug_table
 from benchmarks.debug_rows import CONDITION, RATES, SLOWDOWNS, START, Measured
+from benchmarks.firmware import firmware_options
 from benchmarks.plot import svg
 from benchmarks.programs import find_programs
 from benchmarks.run import Row, Run, Work, geometric_mean, measure, run_engine, run_qemu, table
 from otoriscv import Machine
+from otoriscv.board.fdt_read import from_blob
 from otoriscv.cli.main import main
+from otoriscv.core.encode import assemble
 from otoriscv.tools import Tool, find_cc, find_picolibc, find_qemu
 
 needs_cc = pytest.mark.skipif(not find_cc().usable, reason=find_cc().reason)
@@ -411,3 +416,26 @@ def test_a_program_in_dhrystones_shape_everywhere(
     words += ["--build", str(tmp_path / "b"), "--output", str(tmp_path / "o")]
     assert main(words) == 0, capfd.readouterr().err
     assert "| dhrystone |" in capfd.readouterr().out
+
+
+@needs_qemu
+@pytest.mark.qemu
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_qemu_starts_with_our_firmware(xlen: int, tmp_path: Path) -> None:
+    """It enters S-mode behind the firmware, prints through the SBI and switches off; the device
+    tree keeps the firmware's memory from Linux."""
+    machine = [f"qemu-system-riscv{xlen}", "-M", "virt", "-m", "64", "-nographic"]
+    options = firmware_options(machine, xlen, tmp_path)
+    kernel = tmp_path / "kernel"
+    text = "".join(f"li a0, {ord(c)}\n li a7, 1\n ecall\n" for c in "said by S-mode")
+    text += "li a7, 0x53525354\n li a6, 0\n li a0, 0\n li a1, 0\n ecall\n end: j end"
+    kernel.write_bytes(assemble(text, xlen).code)
+    done = subprocess.run(
+        [*machine, *options, "-kernel", str(kernel)],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.startswith("said by S-mode"), done.stderr
+    _, reservations, _ = from_blob((tmp_path / "qemu.dtb").read_bytes())
+    start, size = struct.unpack(">QQ", reservations[:16])
+    code = (tmp_path / "firmware.bin").stat().st_size
+    assert start == 0x8000_0000 and code + 0x1_0000 <= size <= 0x20_0000

@@ -9,8 +9,11 @@ from otoriscv.board.expect import Expecter
 from otoriscv.board.hub import Hub, Replay
 from otoriscv.board.scheduler import Scheduler
 from otoriscv.board.virt import VirtConfig, VirtMachine
+from otoriscv.core.encode import assemble
+from otoriscv.core.isa.strings import Isa
 from otoriscv.jit.engine import EngineUnavailable
 from otoriscv.jit.engines import choose, probe
+from otoriscv.jit.python.engine import STEP_ROUTINES
 from tests.board_guest import ENGINES, FINISH, machine, needs_cc
 
 
@@ -202,3 +205,22 @@ handler:
         results.append((stop, guest.steps, guest.retired, guest.instant, list(guest.harts[0].x)))
         guest.close()
     assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("engine", [name for name in ("interp", "llvm") if probe(name)[0].usable])
+def test_device_accesses_take_the_native_routines(engine: str) -> None:
+    """The python engine's own walk page tables many times as slowly."""
+    machine = VirtMachine(VirtConfig(engine=engine, isa=Isa.parse("rv64ima_zicsr")))
+    space = machine.stepper._space
+
+    def refuse(*words: object) -> int:
+        raise AssertionError("a routine of the python engine was called")
+
+    space.update(dict.fromkeys(STEP_ROUTINES, refuse))
+    code = "li t0, 0x0c000004\n li t1, 5\n sw t1, 0(t0)\n lw a0, 0(t0)\n end: j end"
+    machine.memory.write(0x8000_0000, assemble(code, 64, 0x8000_0000).code)
+    hart = machine.harts[0]
+    hart.pc = 0x8000_0000
+    machine.run(steps=10)
+    assert hart.x[10] == 5 and machine.runner.by_stepper == 2
+    machine.close()

@@ -197,20 +197,23 @@ def _reader(request: Request) -> object:
 def find(request: Request, store: DiskCache) -> CompiledRegion | None:
     """The cached result that fits the request's code."""
     points = request.points()
-    for key in [request.key({}), request.key(points)][: 2 if points else 1]:
-        for name in _listed(key, store):
-            data = store.get(name)
-            if data is None:
-                continue
-            region = CompiledRegion.unpack(data)
-            made_for = dict(region.points)
-            if request.limit > LIMIT and region.grows(request):
-                continue
-            if hash_spans(region.spans, _reader(request)) == region.digest and all(
-                points.get(pc) == made_for.get(pc) for pc in region.relevant
-            ):
-                return region
+    keys = [request.key({}), request.key(points)][: 2 if points else 1]
+    for name in (name for key in keys for name in _listed(key, store)):
+        data = store.get(name)
+        region = None if data is None else CompiledRegion.unpack(data)
+        if region is not None and _serves(region, request, points):
+            return region
     return None
+
+
+def _serves(region: CompiledRegion, request: Request, points: dict[int, str]) -> bool:
+    """Whether it was made from the request's code for its breakpoints, and is large enough."""
+    if request.limit > LIMIT and region.grows(request):
+        return False
+    made_for = dict(region.points)
+    return hash_spans(region.spans, _reader(request)) == region.digest and all(
+        points.get(pc) == made_for.get(pc) for pc in region.relevant
+    )
 
 
 def _listed(key: str, store: DiskCache) -> list[str]:

@@ -25,20 +25,16 @@ from otoriscv.core.layout import (
     SAMPLE_REGION,
     SAMPLE_WORDS,
     SAMPLES,
-    TARGETS,
-    TLB_ENTRIES,
-    TLB_X,
     WATCH_WORDS,
     Exit,
-    entry_offset,
     hart_offset,
-    tlb_slot,
 )
 from otoriscv.core.slow import READS, WRITES
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.interp.engine import InterpEngine
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
+from otoriscv.jit.llvm.around import Around
 from otoriscv.jit.llvm.compiler import (
     KEY_BYTES,
     STOP,
@@ -72,8 +68,6 @@ EVENLY: Final = 8
 QUIET: Final = 4
 #: Samples of a neighbourhood (16 bytes) before it is compiled.
 THRESHOLD: Final = 2
-#: Pages of code sent along in each direction.
-REACH: Final = 16
 #: Steps after which what was seen counts half when the hottest place is chosen: guests have phases.
 FADING: Final = 1 << 27
 #: Steps spent lately around a place (in its KiB), outside of regions, that are worth a worker's
@@ -85,8 +79,6 @@ MOST_WORKERS: Final = 3
 WAITING: Final = 32
 #: Hot places that are tried in a row for an idle worker: their pages may not be in use now.
 TRIES: Final = 4
-#: Known targets of a region's indirect jumps at most.
-MAX_TARGETS: Final = 64
 #: Regions that may contain one instruction: a caller's copy and its own.
 COPIES: Final = 3
 #: Places of which heat is kept, and places that are not asked for again.
@@ -100,7 +92,6 @@ PROMOTE: Final = 8
 REWRITES: Final = 8
 
 _INSIDE: Final = PAGE - 1
-_FETCH_BANKS: Final = 3
 
 
 def _processes() -> int:
@@ -140,6 +131,7 @@ class LlvmEngine(InterpEngine):
         self._workers = Workers(count, self._store) if count else None
         self._arena = CodeArena()
         self._slots = slots = Slots(self._library)
+        self._around = Around(platform)
         self._m[MACHINE["sample_every"]] = self._first
         self._seen = self._m[MACHINE["samples"]]
         self._quiet = 0  # samples since the interval changed
@@ -513,7 +505,7 @@ class LlvmEngine(InterpEngine):
     def _may_be_cached(self, pc: int, mark: int) -> bool:
         """Whether there is an entry for the code there; with breakpoints, that has to be looked
         at in detail."""
-        place, window = mark & ~1, None if mark & 1 else self._window()
+        place, window = mark & ~1, None if mark & 1 else self._around.window()
         near = bytes(self._p.arena.view8[place : place + KEY_BYTES])
         watching = 0 if window is None else self._watching
         key = region_key(near, pc, self._isa, {}, window, watching, LIMIT)
@@ -559,19 +551,11 @@ class LlvmEngine(InterpEngine):
 
     def _make_request(self, hart: Hart, pc: int, mark: int, kind: int) -> Request | None:
         """What to compile; None when the code is not where it was any more."""
-        memory, place = self._p.memory, mark & ~1
-        window = None
-        if mark & 1:
-            found = self._mapped_around(hart, pc, place)
-            if found is None:
-                return None
-            start, end = found
-        else:
-            here, window = memory.range_at(pc), self._window()
-            if here is None or window is None:
-                return None
-            start = max(here.base, (pc & -PAGE) - REACH * PAGE)
-            end = min(here.end, (pc & -PAGE) + REACH * PAGE)
+        place = mark & ~1
+        found = self._around.of(hart, pc, mark)
+        if found is None:
+            return None
+        start, end, window = found
         delta = place - pc
         first, last = (LINES + (at + delta >> LINE_SHIFT) for at in (start, end))
         stops, programs = self._points_in(start, end, translated=window is None)
@@ -587,43 +571,13 @@ class LlvmEngine(InterpEngine):
             conditions=programs,
             window=window,
             watching=0 if window is None else self._watching,
-            history=self._history(start, end),
+            history=self._around.history(start, end),
             limit=LIMIT_HOT if kind == SAMPLE_REGION else LIMIT,
             place=place,
             lines=bytes(self._p.arena.view8[first:last]),
             elsewhere=tuple(each - delta for each in others),
             at_head=kind != SAMPLE_REGION,
         )
-
-    def _window(self) -> tuple[int, int, int] | None:
-        """The RAM that untranslated regions access directly (see `Window`): the largest."""
-        ram = [(r.size, r.base, r.offset) for r in self._p.memory.ranges() if not r.rom]
-        if not ram:
-            return None
-        size, base, offset = max(ram)
-        return base, size, offset
-
-    def _mapped_around(self, hart: Hart, pc: int, place: int) -> tuple[int, int] | None:
-        """The addresses (start, end) around *pc* that are mapped to memory as it is, in a row; None
-        when *pc* itself is not. The execute TLB tells, so only pages are seen that were in use."""
-        page, pool = pc & -PAGE, self._p.arena.pool
-        for bank in range(_FETCH_BANKS):
-            base = HART["tlb"] + tlb_slot(bank, TLB_X) - tlb_slot(0, 0)
-
-            def mapped(address: int, base: int = base) -> bool:
-                at = base + 2 * ((address >> 12) % TLB_ENTRIES)
-                wanted = entry_offset(pool, place - pc + address) - 8 * address
-                return bool(hart.q[at] == address and hart.q[at + 1] == wanted & (1 << 64) - 1)
-
-            if not mapped(page):
-                continue
-            start, end = page, page + PAGE
-            while start > page - REACH * PAGE and start > 0 and mapped(start - PAGE):
-                start -= PAGE
-            while end < page + REACH * PAGE and mapped(end):
-                end += PAGE
-            return start, end
-        return None
 
     def _points_in(
         self, start: int, end: int, *, translated: bool
@@ -638,12 +592,6 @@ class LlvmEngine(InterpEngine):
             tuple(a for a in points if a not in programs),
             tuple((a, programs[a]) for a in points if a in programs),
         )
-
-    def _history(self, start: int, end: int) -> tuple[int, ...]:
-        """Where indirect jumps went, near the code to compile."""
-        first = MACHINE["targets"]
-        recent = self._m[first : first + TARGETS].tolist()
-        return tuple(t for t in recent if start <= t < end)[:MAX_TARGETS]
 
     def _arrived(self, request: Request, region: CompiledRegion | JitError) -> None:
         mark = request.mark

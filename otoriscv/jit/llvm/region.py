@@ -83,9 +83,9 @@ class _RegionFunction(NativeFunction):
         self._fixed: dict[int, str] = {}  # by node
         self._known: dict[str, str] = {}  # by text
         loops = region.loops(LOOP) if isinstance(policy, BankedPolicy) else {}
-        heads = sorted(set(loops.values()))
+        numbers = {head: n for n, head in enumerate(sorted(set(loops.values())))}
         #: Blocks that remember what the TLB said: the number of their loop.
-        self._loop_of = {start: heads.index(head) for start, head in loops.items()}
+        self._loop_of = {start: numbers[head] for start, head in loops.items()}
         self._lasts: dict[int, dict[str, None]] = {}  # the variables for that, by loop
 
     def build(self, name: str, entries: Sequence[int]) -> str:

@@ -1,0 +1,90 @@
+"""What is around a hot place: the code that is sent along to be compiled with it, and where jumps
+near it went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otoriscv.core.layout import (
+    HART,
+    MACHINE,
+    PAGE,
+    TARGETS,
+    TLB_ENTRIES,
+    TLB_X,
+    entry_offset,
+    tlb_slot,
+)
+
+if TYPE_CHECKING:
+    from otoriscv.core.hart import Hart
+    from otoriscv.jit.engine import Platform
+
+__all__ = ["Around"]
+
+#: Pages of code sent along in each direction.
+REACH: Final = 16
+#: Known targets of a region's indirect jumps at most.
+MAX_TARGETS: Final = 64
+_FETCH_BANKS: Final = 3
+
+
+class Around:
+    """Looks around places in the memory of one machine."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._memory = platform.memory
+        self._pool = platform.arena.pool
+        self._m = platform.m
+
+    def of(
+        self, hart: Hart, pc: int, mark: int
+    ) -> tuple[int, int, tuple[int, int, int] | None] | None:
+        """The addresses (start, end) of the code to send along with *pc*, which is at *mark* (a
+        place, with bit 0 set for translated code), and the window for untranslated code; None when
+        the code is not where it was any more."""
+        if mark & 1:
+            found = self._mapped(hart, pc, mark & ~1)
+            return None if found is None else (*found, None)
+        here, window = self._memory.range_at(pc), self.window()
+        if here is None or window is None:
+            return None
+        start = max(here.base, (pc & -PAGE) - REACH * PAGE)
+        end = min(here.end, (pc & -PAGE) + REACH * PAGE)
+        return start, end, window
+
+    def window(self) -> tuple[int, int, int] | None:
+        """The RAM that untranslated regions access directly (see `Window`): the largest."""
+        ram = [(r.size, r.base, r.offset) for r in self._memory.ranges() if not r.rom]
+        if not ram:
+            return None
+        size, base, offset = max(ram)
+        return base, size, offset
+
+    def _mapped(self, hart: Hart, pc: int, place: int) -> tuple[int, int] | None:
+        """The addresses (start, end) around *pc* that are mapped to memory as it is, in a row; None
+        when *pc* itself is not. The execute TLB tells, so only pages are seen that were in use."""
+        page, pool = pc & -PAGE, self._pool
+        for bank in range(_FETCH_BANKS):
+            base = HART["tlb"] + tlb_slot(bank, TLB_X) - tlb_slot(0, 0)
+
+            def mapped(address: int, base: int = base) -> bool:
+                at = base + 2 * ((address >> 12) % TLB_ENTRIES)
+                wanted = entry_offset(pool, place - pc + address) - 8 * address
+                return bool(hart.q[at] == address and hart.q[at + 1] == wanted & (1 << 64) - 1)
+
+            if not mapped(page):
+                continue
+            start, end = page, page + PAGE
+            while start > page - REACH * PAGE and start > 0 and mapped(start - PAGE):
+                start -= PAGE
+            while end < page + REACH * PAGE and mapped(end):
+                end += PAGE
+            return start, end
+        return None
+
+    def history(self, start: int, end: int) -> tuple[int, ...]:
+        """Where indirect jumps went, near the code to compile."""
+        first = MACHINE["targets"]
+        recent = self._m[first : first + TARGETS].tolist()
+        return tuple(t for t in recent if start <= t < end)[:MAX_TARGETS]
