@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from otoriscv.core.layout import MACHINE
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm import engine as engine_module
+from otoriscv.jit.llvm import worker as worker_module
 from otoriscv.jit.llvm.compiler import CompiledRegion, JitError, Request, compile_request, find
 from otoriscv.jit.llvm.engine import LlvmEngine
 from otoriscv.jit.llvm.worker import COMMAND, Answer, Workers
@@ -160,6 +162,24 @@ def test_a_worker_that_hangs_is_replaced(
     assert workers.replaced == 1
 
 
+def test_a_worker_that_compiled_much_is_let_go(
+    started: list[Workers], store: DiskCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What each compile leaves behind in it does not add up; no request notices."""
+    monkeypatch.setattr(worker_module, "_ENOUGH", 2)
+    workers = Workers(1, store)
+    started.append(workers)
+    seen = []
+    for _ in range(5):
+        workers.submit(request())
+        [worker] = workers._workers
+        assert isinstance(wait(workers)[0][1], CompiledRegion)
+        seen.append(worker.process)
+    assert [seen.index(process) for process in seen] == [0, 0, 2, 2, 4]
+    assert [process.wait(60) for process in seen[:4]] == [0] * 4
+    assert workers.replaced == 0 and workers.processes == [seen[4].pid]
+
+
 def test_idle_until_there_is_work_for_all(started: list[Workers], store: DiskCache) -> None:
     workers = Workers(2, store, command=script("import time; time.sleep(1000)"))
     started.append(workers)
@@ -189,6 +209,44 @@ def test_what_is_compiled_at_the_end_is_there_in_the_next_run(store: DiskCache) 
     workers.close()
     assert workers.processes == [] and worker.process.wait(60) is not None
     assert find(request(), store) is not None
+
+
+LATER = [request(pc=RAM + offset) for offset in (4, 8)]
+
+
+def left(workers: Workers) -> subprocess.Popen[bytes]:
+    """The worker that compiles when the run is over, with `LATER` besides."""
+    workers.submit(request())
+    while workers._workers[0].unsent:
+        assert not workers.poll()
+    [worker] = workers._workers
+    workers.close(LATER)
+    return worker.process
+
+
+def test_what_waits_at_the_end_is_there_in_the_next_run(store: DiskCache) -> None:
+    assert left(Workers(1, store)).wait(60) == 0
+    assert all(find(each, store) is not None for each in (request(), *LATER))
+
+
+def test_one_process_at_a_time_compiles_for_no_run(store: DiskCache) -> None:
+    """A hundred short runs, one after another, do not leave a hundred of them."""
+    assert store.reserve() and store.reserve()
+    assert left(Workers(1, store)).wait(60) == 0
+    assert [find(each, store) is not None for each in (request(), *LATER)] == [True, False, False]
+
+
+def test_more_than_the_pipe_holds_is_left_out(store: DiskCache) -> None:
+    """Nothing waits until there is room, and what was cut off does no harm."""
+    large = [request(LOOP + os.urandom(1 << 19), RAM) for _ in range(9)]
+    workers = Workers(1, store)
+    workers.submit(request())
+    wait(workers)
+    [worker] = workers._workers
+    began = time.monotonic()
+    workers.close(large)
+    assert time.monotonic() - began < 10
+    assert worker.process.wait(60) == 0
 
 
 def test_without_a_cache_nothing_is_compiled_at_the_end(tmp_path: Path) -> None:
@@ -364,6 +422,38 @@ class Inline(Workers):
         ready = self.waiting if self.open else []
         self.waiting = [] if self.open else self.waiting
         return [(request, compile_request(request)) for request in ready]
+
+    def close(self, waiting: Iterable[Request] = ()) -> None:
+        self.asked += waiting
+        super().close()
+
+
+def test_the_hottest_places_that_wait_are_left_to_a_worker_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It never answers in this run: all but the first place wait until the end."""
+    monkeypatch.setattr(engine_module, "Workers", Inline)
+    jit = JitSettings(threshold=1, workers=1, cache=False)
+    machine = Machine("rv64imac_zicsr", ram=[(RAM, 1 << 20)], engine="llvm", jit=jit)
+    loops = {"first": 1 << 20, "warm": 20_000, "hot": 60_000}
+    text = "".join(
+        f".align 12\nli a0, {count}\n{label}: addi a0, a0, -1\nbnez a0, {label}\n"
+        for label, count in loops.items()
+    )
+    program = assemble(f"{text}end: j end", 64, RAM)
+    machine.memory.write(RAM, program.code)
+    machine.harts[0].pc = RAM
+    machine.run(steps=2 * sum(loops.values()))
+    engine = machine.engine
+    assert isinstance(engine, LlvmEngine) and isinstance(engine._workers, Inline)
+    machine.close()
+    order = [
+        label
+        for each in engine._workers.asked
+        for label in loops
+        if each.pc >> 12 == program.symbols[label] >> 12
+    ]
+    assert list(dict.fromkeys(order)) == ["first", "hot", "warm"]
 
 
 def test_samples_from_before_a_region_do_not_ask_for_a_second_one(

@@ -9,6 +9,7 @@ What is in the folder but is no entry of ours is never read, executed or removed
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -29,6 +30,7 @@ _HEAD: Final = len(_MAGIC) + hashlib.sha256().digest_size
 #: What an entry's name looks like: its kind and a hash of what its contents depend on.
 _NAME: Final = re.compile(r"[a-z]+[0-9]*-[0-9a-f]{64}")
 _UNFINISHED: Final = ".new-"
+_RESERVED: Final = ".reserved"
 _ABANDONED: Final = 3600.0  # seconds after which an unfinished file is nobody's any more
 _LOW_WATER: Final = 0.8  # of the limit that is left when entries had to go
 _RESCAN: Final = 16  # others write too: look again after this part of the limit was written
@@ -86,6 +88,7 @@ class DiskCache:
         self.problem = self._prepare() if enabled else ""
         self._total: int | None = None  # bytes in it when last counted, and written since
         self._written = 0
+        self._reserved: int | None = None  # the file descriptor that keeps it so
 
     @property
     def usable(self) -> bool:
@@ -105,6 +108,20 @@ class DiskCache:
         if not os.access(self.folder, os.W_OK | os.X_OK):
             return f"{self.folder} cannot be written"
         return ""
+
+    def reserve(self) -> bool:
+        """Whether this process, of those that ask, is the only one: until it ends."""
+        if self._reserved is None and self.usable:
+            with contextlib.suppress(OSError):
+                flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | _PLAIN
+                handle = os.open(self.folder / _RESERVED, flags, 0o600)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    os.close(handle)
+                else:
+                    self._reserved = handle
+        return self._reserved is not None
 
     # -- entries
 

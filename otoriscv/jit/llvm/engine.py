@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -158,6 +158,7 @@ class LlvmEngine(InterpEngine):
         self._watching = 0  # kinds of watched accesses, see `FlatPolicy`
         self._watched = WatchedLines(platform.memory)
         self._isa = str(platform.isa)
+        self._hart: Hart | None = None  # that was looked at last
         self._program = ""  # the profile's name
         self._profile: Profile | None = None
         self._applied: dict[int, str] = {}  # what regions do at breakpoints, see `Request.points`
@@ -180,6 +181,7 @@ class LlvmEngine(InterpEngine):
         code = super().run(hart)
         self._reap()
         if self._m[MACHINE["samples"]] != self._seen:
+            self._hart = hart
             self._look(hart)
             if self._pending or self._hot or self._again:
                 for request, region in self._workers.poll():
@@ -316,7 +318,7 @@ class LlvmEngine(InterpEngine):
 
     def close(self) -> None:
         if self._workers is not None:
-            self._workers.close()
+            self._workers.close(self._left_waiting())
         if self._profile is not None:
             self._profile.save()
         self._arena.close()
@@ -520,6 +522,18 @@ class LlvmEngine(InterpEngine):
             order = sorted(waiting, key=lambda place: steps[waiting[place][2]])
             for place in order[:WAITING]:
                 del waiting[place]
+
+    def _left_waiting(self) -> Iterator[Request]:
+        """What waits for a worker at the end, the hottest first: the next run finds it compiled."""
+        hart, steps = self._hart, self._steps
+        if hart is None:
+            return
+        for pc, mark, _, kind in sorted(
+            self._hot.values(), key=lambda place: steps[place[2]], reverse=True
+        ):
+            request = self._make_request(hart, pc, mark, kind)
+            if request is not None:
+                yield request
 
     def _employ(self, hart: Hart, workers: Workers) -> None:
         """Give the hottest places to idle workers: those in no region, if they are worth it, before

@@ -1,14 +1,17 @@
 """Compile workers: processes that answer requests on their pipes.
 
 Messages are pickles with a length in front. Nothing here ever waits for a worker. A worker ends
-when its pipe does, or with what it compiles then. One that dies is replaced and its request tried
-once more; one that hangs is replaced and its request given up. When workers only die, no more are
-started: the guest goes on in the interpreter and never notices.
+when its pipe does: with what it compiles then, and what waits in the pipe, for the cache on disk.
+One that dies is replaced and its request tried once more; one that hangs is replaced and its
+request given up. When workers only die, no more are started: the guest goes on in the interpreter
+and never notices. One that has compiled much is let go, for llvmlite keeps 2 KB for each compile (a
+PassBuilder's callbacks, which nothing frees).
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import math
 import os
 import pickle
@@ -18,6 +21,7 @@ import sys
 import time
 import traceback
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -32,10 +36,14 @@ PATIENCE: Final = 60.0
 _TRIES: Final = 2
 #: Workers lost one after another, none having answered anything: there is no use in more.
 _LOST: Final = 6
+#: Answers after which a worker ends; the next request starts another.
+_ENOUGH: Final = 2000
 #: The largest answer that makes sense; a length beyond is garbage.
 _LARGEST: Final = 1 << 28
 #: Bytes read at once: what is allocated for more comes from the kernel anew each time.
 _PIECE: Final = 1 << 16
+#: Bytes that the pipe to a worker holds, where the system lets it.
+_PIPE: Final = 1 << 20
 #: Workers that were left to end by themselves, until they are reaped.
 _LEFT: Final[list[subprocess.Popen[bytes]]] = []
 COMMAND: Final = (sys.executable, "-c", "from otoriscv.jit.llvm.worker import main; main()")
@@ -55,6 +63,7 @@ class _Worker:
     process: subprocess.Popen[bytes]
     job: _Job | None = None
     since: float = 0.0
+    answers: int = 0
     unsent: bytearray = field(default_factory=bytearray)
     received: bytearray = field(default_factory=bytearray)
 
@@ -117,6 +126,10 @@ class Workers:
             if answer is not None:
                 worker.job, self._lost = None, 0
                 done.append((job.request, answer))
+                worker.answers += 1
+                if worker.answers == _ENOUGH:
+                    self._workers.remove(worker)
+                    _leave(worker)
             elif time.monotonic() - worker.since > self._patience:
                 job.tries = _TRIES
                 self._replace(worker, f"no answer within {self._patience:g} s")
@@ -168,6 +181,9 @@ class Workers:
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):  # there is a limit for each user
+            fcntl.fcntl(process.stdin.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
         worker = _Worker(process)
         self._workers.append(worker)
         return worker
@@ -188,14 +204,18 @@ class Workers:
         else:
             self._failed.append((job.request, JitError(f"the worker was lost: {why}")))
 
-    def close(self) -> None:
+    def close(self, waiting: Iterable[Request] = ()) -> None:
         """End every worker; one that compiles for the cache on disk ends when that is done, or the
-        next run would begin with the same, and so would each that is shorter than it takes."""
+        next run would begin with the same, and so would each that is shorter than it takes. One of
+        them gets what is *waiting*, too, as far as that fits into its pipe."""
+        messages = map(_message, waiting)
         for worker in self._workers:
-            if worker.job is None or worker.unsent or not self._store.enabled:
+            if not self._store.usable or worker.unsent:
                 _stop(worker)
-            else:
+            elif _append(worker, messages) or worker.job is not None:
                 _leave(worker)
+            else:
+                _stop(worker)
         self._workers.clear()
         self._queue.clear()
         self._failed.clear()
@@ -238,6 +258,19 @@ def _push(worker: _Worker) -> None:
             del worker.unsent[: os.write(pipe.fileno(), worker.unsent)]
 
 
+def _append(worker: _Worker, messages: Iterable[bytes]) -> int:
+    """How many of *messages* the worker gets: until the pipe is full, which may cut the last."""
+    pipe = worker.process.stdin
+    assert pipe is not None
+    count = 0
+    with contextlib.suppress(OSError):
+        for message in messages:
+            if os.write(pipe.fileno(), message) < len(message):
+                break
+            count += 1
+    return count
+
+
 def _pull(worker: _Worker) -> CompiledRegion | JitError | None:
     """A whole answer, or None when it has not come yet; EOFError, ValueError for garbage."""
     pipe = worker.process.stdout
@@ -265,12 +298,11 @@ def main() -> None:
     """The worker's loop."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
-    requests: IO[bytes] = sys.stdin.buffer
     patience = int(sys.argv[2])
     store = DiskCache(enabled=os.environ.get("OTORISCV_CACHE") != "0", limit=int(sys.argv[1]))
-    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        while len(head := requests.read(8)) == 8:
-            request: Request = pickle.loads(requests.read(int.from_bytes(head, "little")))
+    listened = True
+    with contextlib.suppress(KeyboardInterrupt):
+        while (request := _received(sys.stdin.buffer)) is not None:
             answer: CompiledRegion | JitError
             signal.alarm(patience)  # nobody may be left to end it
             try:
@@ -281,5 +313,20 @@ def main() -> None:
                 traceback.print_exc()
                 answer = JitError(f"{type(error).__name__}: {error}")
             signal.alarm(0)
-            answers.write(_message(answer))
-            answers.flush()
+            try:
+                if listened:
+                    answers.write(_message(answer))
+                    answers.flush()
+            except BrokenPipeError:  # from here on for the cache alone
+                listened = False
+                os.nice(19)
+                if not store.reserve():
+                    break
+
+
+def _received(requests: IO[bytes]) -> Request | None:
+    """The next request; None: no whole one comes any more."""
+    head = requests.read(8)
+    size = int.from_bytes(head, "little")
+    data = requests.read(size) if len(head) == 8 else b""
+    return pickle.loads(data) if data and len(data) == size else None
