@@ -31,6 +31,7 @@ from otoriscv.devices.plic import Plic
 from otoriscv.devices.semihosting import Semihosting
 from otoriscv.devices.uart16550 import Uart16550
 from otoriscv.devices.virtio.mmio import VirtioMmio
+from otoriscv.jit.cache import open_cache
 from otoriscv.jit.settings import JitSettings
 
 __all__ = ["VirtConfig", "VirtMachine"]
@@ -301,7 +302,7 @@ class VirtMachine(Machine):
             write(plan.initrd[0], config.initrd.data)
         entry = plan.entry
         if self._builtin:
-            program = firmware(self.isa, len(self.harts))
+            program = firmware(self.isa, len(self.harts), store=open_cache(config.jit))
             write(program.base, program.code, rom=True)
             entry = program.symbols["start"]
         tree = self.device_tree()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from otoriscv.core.aliases import ALIASES
@@ -72,7 +73,13 @@ class _Form:
     same: Mapping[str, str]  # operands equal to others
 
 
-def _forms(name: str, xlen: int) -> Iterator[_Form]:
+@cache
+def _forms(name: str, xlen: int, rows: int) -> tuple[_Form, ...]:
+    """The ways to write *name*, when there are so many *rows*."""
+    return tuple(_make_forms(name, xlen))
+
+
+def _make_forms(name: str, xlen: int) -> Iterator[_Form]:
     for row in _rows(name, xlen):
         yield _Form(row, row.operands, {}, {})
         if row.operands.endswith(", rm"):
@@ -94,7 +101,7 @@ def assemble_insn(
     """The encoding of one instruction as text; jump targets are symbols or addresses."""
     name, operands = _head(text)
     error = ""
-    for form in _forms(name, xlen):
+    for form in _forms(name, xlen, len(TABLE.rows)):
         template = _split(form.template)
         if len(template) != len(operands):
             error = error or f"{name} takes {form.template or 'no operands'!r}"

@@ -64,6 +64,14 @@ TARGETS: Final = 256
 #: Routines of the compiled interpreter that other native code calls, through ``<name>_fn``.
 LIBRARY_ROUTINES: Final = ("watched", "csr_read", "load_slow")
 
+#: In a hart's slot ``device``, which is 0 or has the size of the access at ``phys`` that Python is
+#: asked to do: it is a store. The others are all of the slot: that was done, so the instruction
+#: goes on when it is executed again; or faulted; and an AMO is executed, two accesses in one.
+DEVICE_STORE: Final = 16
+DEVICE_DONE: Final = 32
+DEVICE_FAULT: Final = 33
+DEVICE_AMO: Final = 64
+
 SINK: Final = 32  # x[SINK]: where run-time writes to x0 go
 
 
@@ -170,6 +178,8 @@ HART["region_handlers"] = PRIVATE + 2  # u16 per region entry: the instruction's
 _private: tuple[str | tuple[str, int], ...] = (
     "phys",  # the physical address of the last slow access; whether its page is alike throughout
     "page_ok",
+    "device",  # that an access is left to Python, or that it was done: see `DEVICE_STORE`
+    "device_value",  # what it stores, or loaded
     "store_at",  # arena offsets of the first and the last byte of the last slow store
     "store_end",
     "tlb_generation",  # how often translations were forgotten

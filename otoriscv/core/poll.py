@@ -91,6 +91,7 @@ def poll(b: Builder) -> None:
     what the last instruction may have enabled is looked at, as operating systems enable and
     disable interrupts all the time. Real time comes by itself.
     """
+    b.set("device", 0)  # whatever was done for an instruction, that is over
     timely = b.get("budget").ne(0) & b.get_m("retime").eq(0) & b.get_m("clock_host").eq(0)
     now = steps_now(b)
     with b.if_(~timely):

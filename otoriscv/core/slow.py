@@ -10,6 +10,8 @@ from typing import Final
 
 from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import (
+    DEVICE_AMO,
+    DEVICE_FAULT,
     HART,
     LINE_CLEAN,
     LINE_CODE,
@@ -134,6 +136,13 @@ def _resolved(b: Builder, address: Value, size: Value, kind: Value) -> Value:
     return b.call("translate", b.get("phys"), kind)
 
 
+def _device_fault(b: Builder, cause: int, address: Value) -> None:
+    """Trap when Python found that the device does not let this be done."""
+    with b.if_(b.get("device").eq(DEVICE_FAULT)):
+        b.set("device", 0)
+        _trap(b, cause, address)
+
+
 # -- the three entries
 
 
@@ -156,6 +165,8 @@ def load_slow(b: Builder, address: Value, size: Value, kind: Value) -> None:
     tlb_kind = amo.select(TLB_W, TLB_R, 64)
     place = _resolved(b, address, size, tlb_kind)
     with b.if_(place.eq(0)):
+        _device_fault(b, CAUSE.LOAD_FAULT, address)
+        b.set("device", amo.select(DEVICE_AMO, b.get("device"), 64))
         b.ret(b.call("load_device", b.get("phys"), size))
     offset = place & ~ROM
     with b.if_(~(amo & place.bit(63))):
@@ -205,6 +216,7 @@ def store_slow(b: Builder, address: Value, value: Value, size: Value) -> None:
         b.ret(b.call("store_pieces", address, value, size))
     place = _resolved(b, address, size, b.const(TLB_W, 64))
     with b.if_(place.eq(0)):
+        _device_fault(b, CAUSE.STORE_FAULT, address)
         b.ret(b.call("store_device", b.get("phys"), value, size))
     with b.if_(place.bit(63).eq(0)):
         b.call("tlb_fill", address, place, TLB_W)

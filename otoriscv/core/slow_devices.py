@@ -1,14 +1,25 @@
 """Device registers that guests touch often, in micro-ops: the CLINT, the UART's THR and LSR.
 
 They do what devices/clint.py and devices/uart16550.py do, on the same state. Whatever is rare or
-odd is left to Python.
+odd is left to Python: ``device`` says what to do, and the instruction is executed again when it was
+done. An AMO is Python's as a whole.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.layout import HART, HART_SIZE, HARTS, MACHINE, UART_RING, Exit
+from otoriscv.core.layout import (
+    DEVICE_AMO,
+    DEVICE_DONE,
+    DEVICE_STORE,
+    HART,
+    HART_SIZE,
+    HARTS,
+    MACHINE,
+    UART_RING,
+    Exit,
+)
 from otoriscv.core.routine import routine
 from otoriscv.core.slow import DONE, DONE_POLL, LEAVE
 from otoriscv.core.uop import Builder, Value
@@ -40,6 +51,10 @@ def _at_uart(b: Builder, address: Value, register: int) -> Value:
 @routine(2)
 def load_device(b: Builder, address: Value, size: Value) -> None:
     """An aligned load from outside memory."""
+    with b.if_(b.get("device").eq(DEVICE_DONE)):
+        b.set("device", 0)
+        b.set("value", b.get("device_value"))
+        b.ret(DONE)
     with b.if_(_in_clint(b, address) & size.geu(4)):
         b.ret(b.call("clint_load", address - b.get_m("clint_base"), size))
     lsr = b.get_m("uart_lsr")
@@ -47,12 +62,15 @@ def load_device(b: Builder, address: Value, size: Value) -> None:
     with b.if_(_at_uart(b, address, _LSR) & quiet):
         b.set("value", lsr)
         b.ret(DONE)
-    b.ret(_FALLBACK)
+    _ask(b, size)
 
 
 @routine(3)
 def store_device(b: Builder, address: Value, value: Value, size: Value) -> None:
     """An aligned store outside memory."""
+    with b.if_(b.get("device").eq(DEVICE_DONE)):
+        b.set("device", 0)
+        b.ret(DONE)
     with b.if_(_in_clint(b, address) & size.geu(4)):
         b.ret(b.call("clint_store", address - b.get_m("clint_base"), value, size))
     head = b.get_m("uart_head")
@@ -64,6 +82,14 @@ def store_device(b: Builder, address: Value, value: Value, size: Value) -> None:
         b.astore((head & (UART_RING - 1)) + MACHINE["uart_ring"] * 8, value.trunc(8))
         b.set_m("uart_head", head + 1)
         b.ret(DONE)
+    b.set("device_value", value)
+    _ask(b, size | DEVICE_STORE)
+
+
+def _ask(b: Builder, access: Value) -> None:
+    """Leave a load or store to Python."""
+    amo = b.get("device").eq(DEVICE_AMO)
+    b.set("device", amo.select(0, access, 64))
     b.ret(_FALLBACK)
 
 

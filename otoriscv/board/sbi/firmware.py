@@ -7,9 +7,11 @@ Two additions to the assembler's language: ``{name}`` is a constant, and a line 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from functools import lru_cache
-from importlib.resources import files
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Final
 
 from otoriscv.board import memory_map as at
@@ -17,6 +19,8 @@ from otoriscv.core.encode import Program, assemble
 from otoriscv.core.isa.strings import Isa
 from otoriscv.devices.clint import MTIMECMP
 from otoriscv.devices.finisher import FINISHER_FAIL, FINISHER_PASS, FINISHER_RESET
+from otoriscv.jit.cache import DiskCache
+from otoriscv.jit.sources import settled, source_key
 
 __all__ = ["MAX_HARTS", "firmware"]
 
@@ -44,33 +48,53 @@ _STCE, _ADUE, _CBZE, _CBCFE, _CBIE_FLUSH = 1 << 63, 1 << 61, 1 << 7, 1 << 6, 1 <
 
 
 def firmware(
-    isa: Isa, harts: int, *, base: int = at.FIRMWARE.base, variables: int = at.FIRMWARE_RAM.base
+    isa: Isa,
+    harts: int,
+    *,
+    base: int = at.FIRMWARE.base,
+    variables: int = at.FIRMWARE_RAM.base,
+    store: DiskCache | None = None,
 ) -> Program:
     """The firmware's code at *base* for *harts* harts of *isa*; ValueError when there can be none.
 
-    Its *variables* take ``FIRMWARE_RAM.size`` bytes, to which that address is aligned.
+    Its *variables* take ``FIRMWARE_RAM.size`` bytes, to which that address is aligned. Assembling
+    it takes as long as a fifth of a start: *store* remembers it.
     """
     if "Zaamo" not in isa.extensions or "Zalrsc" not in isa.extensions:
         raise ValueError(f"the built-in firmware needs atomics, which {isa} has not")
     if harts > MAX_HARTS:
         raise ValueError(f"the built-in firmware serves at most {MAX_HARTS} harts, not {harts}")
-    return _assemble(isa, harts, base, variables)
+    if store is None or not settled():
+        return _assemble(isa, harts, base, variables)
+    given = repr((str(isa), harts, base, variables, _sources(), source_key()))
+    key = f"firmware-{hashlib.sha256(given.encode()).hexdigest()}"
+    found = store.get(key)
+    if found is None:
+        made = _assemble(isa, harts, base, variables)
+        found = json.dumps([made.code.hex(), made.symbols]).encode()
+        store.put(key, found)
+    code, symbols = json.loads(found)
+    return Program(base, bytes.fromhex(code), symbols)
+
+
+@cache
+def _sources() -> dict[str, str]:
+    """What the firmware is made from, but for the assembler."""
+    here = Path(__file__)
+    paths = (here, *(here.with_name(name) for name in _PARTS))
+    return {path.name: path.read_text(encoding="ascii") for path in paths}
 
 
 @lru_cache(8)
 def _assemble(isa: Isa, harts: int, base: int, variables: int) -> Program:
     flags = {f"rv{isa.xlen}", "sstc" if "Sstc" in isa.extensions else "mtime"}
     flags |= {"zifencei"} & {name.lower() for name in isa.extensions}
-    source = "\n".join(_read(name) for name in _PARTS)
+    source = "\n".join(_sources()[name] for name in _PARTS)
     text = "\n".join(_preprocess(line, flags) for line in source.splitlines())
     text = re.sub(r"\b([ls])x\b", r"\1d" if isa.xlen == 64 else r"\1w", text)
     program = assemble(text.format_map(_constants(isa, harts, variables)), isa.xlen, base)
     assert len(program.code) <= at.FIRMWARE.size
     return program
-
-
-def _read(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="ascii")
 
 
 def _preprocess(line: str, flags: set[str]) -> str:

@@ -21,6 +21,7 @@ from otoriscv.core.layout import (
 from otoriscv.core.mode import FLAT
 from otoriscv.jit.cache import open_cache
 from otoriscv.jit.engine import EngineUnavailable, Platform
+from otoriscv.jit.interp.device_access import DeviceAccesses
 from otoriscv.jit.interp.library import library
 from otoriscv.jit.interp.programs import Programs
 from otoriscv.jit.interp.slots import Slots
@@ -37,6 +38,7 @@ __all__ = ["InterpEngine"]
 _PC = HART["pc"]
 _BUDGET = HART["budget"]
 _EXIT = HART["exit_code"]
+_DEVICE = HART["device"]
 _WATCH_SKIP = HART["watch_skip"]
 _STOP = MACHINE["stop"]
 _PAST = MACHINE["past"]
@@ -70,6 +72,7 @@ class InterpEngine:
         for name, address in self._library.routines.items():
             platform.m[MACHINE[f"{name}_fn"]] = address
         helper.use_routines(self._native_routine)
+        self._devices = DeviceAccesses(platform)
         self._prepared: set[int] = set()
         self._slots: Slots | None = None
         self._programs: Programs | None = None
@@ -86,8 +89,12 @@ class InterpEngine:
             self._apply_changes(hart)
         if hart.index not in self._prepared:
             self._prepare(hart)
-        self._enter(self._base + hart_offset(hart.index), self._base)
-        code: int = hart.q[_EXIT]
+        q, own = hart.q, self._base + hart_offset(hart.index)
+        self._enter(own, self._base)
+        while q[_EXIT] == Exit.FALLBACK and q[_DEVICE]:
+            self._devices.serve(hart)
+            self._enter(own, self._base)
+        code: int = q[_EXIT]
         return code
 
     def _prepare(self, hart: Hart) -> None:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
-import os
 import platform
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 from otoriscv.core.architecture import ROUTINES, TABLE
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import Row
 from otoriscv.core.layout import LIBRARY_ROUTINES
-from otoriscv.core.policy import CallPolicy
-from otoriscv.core.uop import text
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engine import EngineUnavailable
 from otoriscv.jit.llvm.compile import Blob, compile_module
 from otoriscv.jit.llvm.memory import CodeMemory
 from otoriscv.jit.python.engine import STEP_ROUTINES
+from otoriscv.jit.sources import settled, source_key
 
-__all__ = ["Library", "library", "source_key"]
+__all__ = ["Library", "library"]
 
 
 class Library:
@@ -82,7 +75,7 @@ def _make(xlen: int, store: DiskCache) -> Library:
             f"{sys.platform} on {platform.machine()}"
         )
     key = f"interp{xlen}-{source_key()}"
-    data = store.get(key) if _settled() else None
+    data = store.get(key) if settled() else None
     if data is not None:
         blob, names = _unpack(data)
     else:
@@ -90,57 +83,9 @@ def _make(xlen: int, store: DiskCache) -> Library:
 
         names = handler_names(xlen)
         blob = compile_module(module_text(xlen))
-        if _settled():
+        if settled():
             store.put(key, _pack(blob, names))
     return Library(blob, names, cached=data is not None)
-
-
-def _sources() -> list[Path]:
-    root = Path(__file__).parents[2]
-    folders = ("core", "jit/llvm", "jit/interp")
-    found = [path for folder in folders for path in sorted((root / folder).rglob("*.py"))]
-    return [*found, root / "jit" / "regions.py"]
-
-
-def _settled() -> bool:
-    """Whether the sources are what this process has loaded: none was edited since it started."""
-    # field 22 of stat: clock ticks after boot at which the process started
-    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    uptime = float(Path("/proc/uptime").read_text().split()[0])
-    started = time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
-    return all(path.stat().st_mtime < started for path in _sources())
-
-
-def source_key() -> str:
-    """Everything generated code depends on: our own sources, added rows, and the host's CPU."""
-    h = hashlib.sha256(f"{_cpu()} {sys.version_info[:2]}".encode())
-    for path in _sources():
-        h.update(path.read_bytes())
-    for row in TABLE.rows:
-        if row.semantics is not None and not row.semantics.__module__.startswith("otoriscv."):
-            h.update(f"{row.name} {row.pattern} {row.ext} {row.expands}".encode())
-            for xlen in row.xlens:
-                h.update(_meaning(row, xlen).encode())
-    return h.hexdigest()
-
-
-def _meaning(row: Row, xlen: int) -> str:
-    """The micro-ops of a row added from outside, whatever its function reads."""
-    sem = Sem(xlen, CallPolicy())
-    sem.begin(row, row.length, frozenset(), None, None, None)
-    assert row.semantics is not None
-    row.semantics(sem)
-    return text(sem.body)
-
-
-def _cpu() -> str:
-    """What identifies this CPU's instruction set."""
-    wanted = ("model name", "flags", "Features", "CPU part")
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return "\n".join(dict.fromkeys(x for x in lines if x.startswith(wanted)))
 
 
 def _pack(blob: Blob, names: list[str]) -> bytes:

@@ -26,12 +26,12 @@ from otoriscv.core.isa.handlers import BREAKPOINT, FIRST_REGION
 from otoriscv.core.layout import MACHINE, Exit
 from otoriscv.core.uop import Value
 from otoriscv.jit.cache import DiskCache
-from otoriscv.jit.interp.library import source_key
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.ir import DECLARATIONS
 from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
+from otoriscv.jit.sources import source_key
 
 __all__ = ["Programs", "handler_text"]
 

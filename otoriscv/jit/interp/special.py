@@ -18,6 +18,7 @@ from otoriscv.core.isa.handlers import (
     Handler,
 )
 from otoriscv.core.layout import (
+    DEVICE_DONE,
     HART,
     LINE_CODE,
     LINE_SHIFT,
@@ -313,12 +314,21 @@ def _crossing(f: _Special) -> str:
 def _enter(xlen: int) -> str:
     table = HART["table"] * 8
     code = HART["exit_code"] * 8
+    device = HART["device"] * 8
     return f"""define void @enter(ptr %S, ptr %A) {{
 entry:
   %code = getelementptr i8, ptr %S, i64 {code}
   store i64 0, ptr %code
   %tp = getelementptr i8, ptr %S, i64 {table}
   %T = load ptr, ptr %tp
+  %dp = getelementptr i8, ptr %S, i64 {device}
+  %device = load i64, ptr %dp
+  %done = icmp uge i64 %device, {DEVICE_DONE}
+  br i1 %done, label %again, label %first
+again:
+  call {CC} void @resume(ptr %S, ptr %A, i64 0, i64 0, ptr %T, i64 0)
+  ret void
+first:
   call {CC} void @poll_here(ptr %S, ptr %A, i64 0, i64 0, ptr %T, i64 0)
   ret void
 }}"""

@@ -25,6 +25,7 @@ from otoriscv.jit.llvm.flat import FlatPolicy, Window
 from otoriscv.jit.llvm.region import region_text
 from otoriscv.jit.protocol import JitError
 from otoriscv.jit.regions import LIMIT, LIMIT_HOT, Region, discover
+from otoriscv.jit.sources import source_key
 
 __all__ = [
     "KEY_BYTES", "STOP", "CompiledRegion", "JitError", "Request", "compile_request", "find",
@@ -57,7 +58,7 @@ def region_key(near: bytes, *circumstances: object) -> str:
     window, watching and limit (see `Request`)."""
     h = hashlib.sha256(near)
     h.update(repr(circumstances).encode())
-    h.update(sources().encode())
+    h.update(source_key().encode())
     return f"place-{h.hexdigest()}"
 
 
@@ -162,14 +163,6 @@ class CompiledRegion:
         if fields["history"] is not None:
             fields["history"] = tuple(fields["history"])
         return cls(**fields, code=data[8 + size :])
-
-
-@cache
-def sources() -> str:
-    """A hash of what the generated code depends on in this package, and of the CPU."""
-    from otoriscv.jit.interp.library import source_key
-
-    return source_key()
 
 
 def hash_spans(spans: tuple[tuple[int, int], ...], read: object) -> str:

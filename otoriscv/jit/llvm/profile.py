@@ -13,8 +13,9 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from otoriscv.core.layout import PAGE
-from otoriscv.jit.llvm.compiler import CompiledRegion, sources
+from otoriscv.jit.llvm.compiler import CompiledRegion
 from otoriscv.jit.llvm.installed import Placed
+from otoriscv.jit.sources import source_key
 
 if TYPE_CHECKING:
     from otoriscv.core.memory import Memory
@@ -33,7 +34,7 @@ _MANY: Final = 32
 def program_name(isa: str, memory: Memory, pc: int) -> str:
     """The name of the profile for the program in *memory*, which begins at *pc*."""
     layout = [(r.base, r.size, r.offset) for r in memory.ranges()]
-    h = hashlib.sha256(repr((isa, layout, memory.program, sources())).encode())
+    h = hashlib.sha256(repr((isa, layout, memory.program, source_key())).encode())
     here = None if memory.program else memory.range_at(pc)
     if here is not None:
         start = here.offset + (pc & -PAGE) - here.base
