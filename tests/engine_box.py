@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from otoriscv.board.points import Breakpoints, Watchpoints
-from otoriscv.core.agent import AgentPrograms
+from otoriscv.core.agent_programs import AgentPrograms
 from otoriscv.core.bus import Bus
 from otoriscv.core.encode import Program, assemble
 from otoriscv.core.hart import Hart

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from otoriscv.board.translation import TranslatedMemory
-from otoriscv.core.agent import FALSE, AgentPrograms, translate
+from otoriscv.core.agent import FALSE, translate
 from otoriscv.core.agent_code import Code, decode
 from otoriscv.core.agent_eval import Failed, format_text, run
+from otoriscv.core.agent_programs import AgentPrograms
 from otoriscv.core.hart import Hart
 from otoriscv.core.layout import MACHINE
 from otoriscv.core.memory import MemoryHole

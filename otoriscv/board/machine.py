@@ -22,7 +22,7 @@ from otoriscv.board.points import DEBUGGER, Breakpoints, Watchpoints
 from otoriscv.board.runner import Runner
 from otoriscv.board.scheduler import Scheduler
 from otoriscv.board.stops import Stop, StopReason
-from otoriscv.core.agent import AgentPrograms
+from otoriscv.core.agent_programs import AgentPrograms
 from otoriscv.core.bus import Bus, Device
 from otoriscv.core.clock import Clock, HostClock, VirtualClock
 from otoriscv.core.hart import Hart

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from otoriscv.board.net_options import Net, UserNet
 from otoriscv.devices.entropy import Entropy
 from otoriscv.devices.virtio.blk import VirtioBlk
 from otoriscv.devices.virtio.console import VirtioConsole
@@ -16,6 +15,7 @@ from otoriscv.devices.virtio.net import VirtioNet
 from otoriscv.devices.virtio.rng import VirtioRng
 
 if TYPE_CHECKING:
+    from otoriscv.board.net_options import Net, UserNet
     from otoriscv.board.net_pump import FramePump
 
 __all__ = ["DEVICES", "Drive", "VirtioConfig", "VirtioParts", "parse_drive"]
@@ -63,6 +63,8 @@ def _connect(
     net: Net | UserNet, wake: Callable[[], None], notice: Callable[[str], None]
 ) -> FramePump:
     """What a network card is connected to; `NetError`."""
+    from otoriscv.board.net_options import UserNet
+
     if isinstance(net, UserNet):
         from otoriscv.board.net_user import UserModeNet
 

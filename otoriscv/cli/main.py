@@ -95,14 +95,14 @@ def _run(argv: Sequence[str]) -> int:
         parser.parse_args(argv)
         parser.error(f"which command? {argv[0]} comes behind it")
     name, rest = argv[0], list(argv[1:])
-    commands = _available()
-    if name not in commands:
-        raise UsageError(f"there is no command {name!r}; there are {', '.join(commands)}")
+    module_name = COMMANDS.get(name, ("", ""))[0]
+    if not module_name or importlib.util.find_spec(module_name) is None:
+        raise UsageError(f"there is no command {name!r}; there are {', '.join(_available())}")
     guest: list[str] = []
     if "--" in rest and name in ("boot", "serve"):
         at = rest.index("--")
         rest, guest = rest[:at], rest[at + 1 :]
-    module = importlib.import_module(commands[name][0])
+    module = importlib.import_module(module_name)
     parser = Parser(
         prog=f"otoriscv {name}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

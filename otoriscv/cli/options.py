@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from otoriscv.board.boot import Bios
 from otoriscv.board.console import Console, NullConsole, open_console
@@ -19,7 +19,6 @@ from otoriscv.board.loaders.initrd import load_initrd
 from otoriscv.board.loaders.symbol_file import load_symbols
 from otoriscv.board.log import KINDS
 from otoriscv.board.memory_map import LINUX_RAM_SIZE, RAM_BASE, RAM_SIZE
-from otoriscv.board.net_options import parse_net
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.board.virtio import DEVICES, VirtioConfig, parse_drive
 from otoriscv.cli.errors import UsageError
@@ -28,6 +27,9 @@ from otoriscv.core.layout import MAX_HARTS
 from otoriscv.jit.cache import open_cache
 from otoriscv.jit.engines import ENGINES, choose
 from otoriscv.jit.settings import JitSettings, parse_size
+
+if TYPE_CHECKING:
+    from otoriscv.board.net_options import Net, UserNet
 
 __all__ = [
     "Setup",
@@ -119,6 +121,12 @@ def _parsed(parse: Callable[[str], _T]) -> Callable[[str], _T]:
     return convert
 
 
+def _net(text: str) -> Net | UserNet:
+    from otoriscv.board.net_options import parse_net  # few machines have a network
+
+    return parse_net(text)
+
+
 class _Scripted(argparse.Action):
     """Appends (option, text) to one list, so that the options' order is kept."""
 
@@ -170,7 +178,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--net",
         metavar="WHERE",
-        type=_parsed(parse_net),
+        type=_parsed(_net),
         help="a virtio network card: user[,hostfwd=tcp:[ADDRESS]:PORT-:PORT][,...] (libslirp), or "
         "connect:[HOST:]PORT or listen:[HOST:]PORT, QEMU's stream",
     )

@@ -15,7 +15,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, TextIO
 
 from otoriscv.board.console_stdio import StdioConsole
-from otoriscv.board.crash import crash_report
 from otoriscv.board.expect import Expecter
 from otoriscv.board.log import Log, parse_range
 from otoriscv.board.statistics import gather, lines
@@ -287,6 +286,8 @@ class Session:
             elif expecter.unmet is not None:
                 note(f"the guest ended before --expect {expecter.unmet!r} was seen")
         if stop.reason is StopReason.CRASH:
+            from otoriscv.board.crash import crash_report  # it begins a machine anew
+
             report = crash_report(self.machine, stop, seconds=seconds, repeatable=self.repeatable)
             sys.stderr.write(f"otoriscv: {report}")
         elif stop.reason in (StopReason.TIMEOUT, StopReason.IDLE) or (

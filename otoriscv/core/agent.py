@@ -8,7 +8,6 @@ the guest can see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from otoriscv.core.agent_code import MAX_LOOPS, AgentError, Code, Insn, decode
@@ -18,8 +17,7 @@ from otoriscv.core.layout import PRINT_WORDS
 from otoriscv.core.uop import Builder, Value, Var, prune
 
 __all__ = [
-    "FAILED", "FALSE", "TRUE", "AgentError", "AgentPrograms", "NotCompiled", "translate",
-    "translate_command",
+    "FAILED", "FALSE", "TRUE", "AgentError", "NotCompiled", "translate", "translate_command",
 ]  # fmt: skip
 
 FALSE: Final = 0
@@ -34,17 +32,6 @@ _PRIV: Final = 4161
 
 class NotCompiled(Exception):
     """A command prints what only Python can format; the message says what."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentPrograms:
-    """What a breakpoint evaluates instead of stopping, as bytecode."""
-
-    conditions: tuple[bytes, ...] = ()  #: it does not matter while all of them are false
-    commands: tuple[bytes, ...] = ()  #: run when one is true, or there is none; then it goes on
-
-    def __bool__(self) -> bool:
-        return bool(self.conditions or self.commands)
 
 
 def translate(bytecode: bytes, xlen: int, memory: MemoryPolicy | None = None) -> list[Value]:

@@ -16,6 +16,7 @@ from typing import Final
 from otoriscv.core.aliases import ALIASES
 from otoriscv.core.csr_names import NUMBERS
 from otoriscv.core.isa.table import ABI_NUMBERS, FLOAT_NAMES, ROUNDING, TABLE, Field, Row
+from otoriscv.core.program import Program
 
 __all__ = ["AsmError", "Program", "assemble", "assemble_insn", "encode"]
 
@@ -204,15 +205,6 @@ def evaluate(text: str, symbols: Mapping[str, int], pc: int = 0) -> int:
 
 
 # -- programs
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What `assemble` makes: bytes from ``base`` on, and the addresses of its labels."""
-
-    base: int
-    code: bytes
-    symbols: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from otoriscv.core.agent import AgentPrograms
+    from otoriscv.core.agent_programs import AgentPrograms
     from otoriscv.core.bus import Bus
     from otoriscv.core.hart import Hart
     from otoriscv.core.isa.strings import Isa

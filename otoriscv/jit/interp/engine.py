@@ -23,15 +23,15 @@ from otoriscv.jit.cache import open_cache
 from otoriscv.jit.engine import EngineUnavailable, Platform
 from otoriscv.jit.interp.device_access import DeviceAccesses
 from otoriscv.jit.interp.library import library
-from otoriscv.jit.interp.programs import Programs
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.python.engine import PythonEngine
 from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
-    from otoriscv.core.agent import AgentPrograms
+    from otoriscv.core.agent_programs import AgentPrograms
     from otoriscv.core.hart import Hart
+    from otoriscv.jit.interp.programs import Programs
 
 __all__ = ["InterpEngine"]
 
@@ -199,6 +199,8 @@ class InterpEngine:
             if self._slots is None:
                 self._slots = Slots(self._library)
                 self._prepared.clear()  # the harts' tables are these now
+            from otoriscv.jit.interp.programs import Programs  # few machines have any
+
             arena = self._p.arena.view8
             self._programs = Programs(
                 self._p.isa.xlen, arena, self._slots, self._code_arena(), self._store

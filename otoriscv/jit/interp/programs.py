@@ -14,14 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from otoriscv.core.agent import (
-    FALSE,
-    TRUE,
-    AgentPrograms,
-    NotCompiled,
-    translate,
-    translate_command,
-)
+from otoriscv.core.agent import FALSE, TRUE, NotCompiled, translate, translate_command
+from otoriscv.core.agent_programs import AgentPrograms
 from otoriscv.core.isa.handlers import BREAKPOINT, FIRST_REGION
 from otoriscv.core.layout import MACHINE, Exit
 from otoriscv.core.uop import Value

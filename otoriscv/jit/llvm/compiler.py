@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Final
 
-from otoriscv.core.agent import translate
 from otoriscv.core.architecture import TABLE
 from otoriscv.core.decode import Decoder, Insn, Isa, numbers
 from otoriscv.core.isa.sem import MemoryPolicy
@@ -291,6 +290,8 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         window = Window(*request.window)
         policy = FlatPolicy(window, request.watching)
         unwatched = FlatPolicy(window)
+    from otoriscv.core.agent import translate  # only who compiles needs it
+
     programs = {
         pc: [translate(c, xlen, unwatched) for c in conditions[pc]]
         for pc in region.blocks
