@@ -12,6 +12,7 @@ from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.encode import assemble
 from otoriscv.core.layout import HART
 from tests.engine_box import (
+    CLINT,
     ENGINES,
     EVERY,
     HOT,
@@ -113,6 +114,37 @@ def test_each_access_is_done_once_and_at_its_step(engine: str, xlen: int) -> Non
     text = ACCESSES.replace("    addi s1,", f"{more}    addi s1,", 1)
     setup = f"li t0, 0x6000\n csrs mstatus, t0\n li s2, {RAM + 0x8000}\n"
     same(engine, xlen, setup + text)
+
+
+@OTHERS
+@BOTH
+def test_what_the_native_clint_leaves_to_python(engine: str, xlen: int) -> None:
+    """Registers of harts that there are not, and mtime: AMOs of them, too."""
+    source = f"""
+        li s0, {CLINT}
+        li s1, {CLINT + 0xBFF8}
+        li s2, {CLINT + 0x4000}
+        li a0, 1
+    again:
+        amoor.w a1, a0, (s0)
+        lw a2, 44(s0)
+        sw a0, 44(s0)
+        addi a3, s0, 44
+        amoor.w a4, a0, (a3)
+        amoadd.w a5, a0, (s1)
+        lw a6, 0(s1)
+        sw a6, 0(s1)
+        amoadd.w a7, a0, (s2)
+        sw x0, 0(s0)
+        j again
+    """
+    boxes = []
+    for each in (STEP, engine):
+        box = EngineBox(each, xlen, clint="native")
+        box.load(source)
+        assert box.run(500) == Exit.SLICE
+        boxes.append(box)
+    assert not (what := difference(*boxes)), what
 
 
 @OTHERS

@@ -56,7 +56,9 @@ def load_device(b: Builder, address: Value, size: Value) -> None:
         b.set("value", b.get("device_value"))
         b.ret(DONE)
     with b.if_(_in_clint(b, address) & size.geu(4)):
-        b.ret(b.call("clint_load", address - b.get_m("clint_base"), size))
+        status = b.call("clint_load", address - b.get_m("clint_base"), size)
+        with b.if_(status.ne(_FALLBACK)):
+            b.ret(status)
     lsr = b.get_m("uart_lsr")
     quiet = (lsr & _LSR_ERRORS).eq(0)  # reading an error bit clears it
     with b.if_(_at_uart(b, address, _LSR) & quiet):
@@ -72,7 +74,9 @@ def store_device(b: Builder, address: Value, value: Value, size: Value) -> None:
         b.set("device", 0)
         b.ret(DONE)
     with b.if_(_in_clint(b, address) & size.geu(4)):
-        b.ret(b.call("clint_store", address - b.get_m("clint_base"), value, size))
+        status = b.call("clint_store", address - b.get_m("clint_base"), value, size)
+        with b.if_(status.ne(_FALLBACK)):
+            b.ret(status)
     head = b.get_m("uart_head")
     room = (head - b.get_m("uart_tail")).ltu(UART_RING)
     blocked = (b.get_m("uart_lcr") & _LCR_DLAB) | (b.get_m("uart_ier") & _IER_THRI)
