@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.encode import assemble
 from otoriscv.core.isa.strings import Isa
 from otoriscv.core.layout import HART
+from otoriscv.core.program import Program
+from otoriscv.jit.cache import DiskCache
 
 BASE = 0x8020_0000
 RESULTS = 0x8030_0000
@@ -408,3 +411,27 @@ def test_what_the_firmware_needs() -> None:
         firmware(Isa.parse("rv64i_zicsr"), 1)
     with pytest.raises(ValueError, match="at most 256 harts"):
         firmware(Isa.parse("rv64gc"), 257)
+
+
+@pytest.mark.parametrize("isa", ["rv64gc_zicntr_sstc", "rv32imac_zicsr_zicntr"])
+def test_the_firmware_is_kept_assembled(
+    isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DiskCache(tmp_path / "cache")
+    known = Isa.parse(isa)
+    expected = firmware(known, 4)
+    assert firmware(known, 4, store=store) == expected
+    [entry] = store.entries()
+    assert entry.kind == "firmware"
+    module = importlib.import_module("otoriscv.board.sbi.firmware")
+
+    def refuse(*given: object) -> Program:
+        raise AssertionError("it was assembled again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_assemble", refuse)
+        assert firmware(known, 4, store=store) == expected
+        with pytest.raises(AssertionError, match="assembled again"):
+            firmware(known, 3, store=store)
+    entry.path.write_bytes(entry.path.read_bytes()[:-1] + b"?")
+    assert firmware(known, 4, store=store) == expected
