@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from otoriscv.board.console import BufferConsole
@@ -114,6 +116,27 @@ def test_a_failing_line_is_given_whole() -> None:
 def test_long_output_without_newlines_is_bounded() -> None:
     watcher = Watcher("end", fail_on="never")
     assert watcher.feed("x" * 20_000 + "end") == 20_003
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_output_in_pieces_is_looked_at_as_byte_by_byte(seed: int) -> None:
+    rng = random.Random(seed)
+    known = ["ab", "a.*c", "b|ca", "^a", r"\.a", "c\\nb", "[ab]c", "a$"]
+    some = rng.sample(known, 3)
+    fail_on = rng.choice([None, "cc", "b.a", "a+"])
+    pieces, whole = Watcher(*some, fail_on=fail_on), Watcher(*some, fail_on=fail_on)
+    text = "".join(rng.choices("abc. \n", k=rng.choice((30, 300, 6000)))).encode()
+    if seed % 4 == 0:
+        text = text.replace(b"\n", b"")
+    for byte in text:
+        whole.expecter._byte(byte)
+    while text:
+        n = rng.choice((1, 7, 100, 5000))
+        pieces.expecter.feed(text[:n])
+        text = text[n:]
+    for name in ("_done", "_seen", "_line", "_failing"):
+        assert getattr(pieces.expecter, name) == getattr(whole.expecter, name), name
+    assert (pieces.matches, pieces.failures) == (whole.matches, whole.failures)
 
 
 def test_bad_expressions() -> None:

@@ -52,6 +52,9 @@ class Expecter:
         self._seen = bytearray()  # what the next expression may match
         self._line = bytearray()
         self._failing = False
+        known = [_last_bytes(each) for each in (*self._expect, self._fail_on) if each is not None]
+        #: Finds the bytes at which something may match or end; None: any byte.
+        self._telling = None if None in known else _any_of({10}.union(*filter(None, known)))
 
     @property
     def unmet(self) -> str | None:
@@ -69,13 +72,11 @@ class Expecter:
         """The bytes at which something may have to happen at once; None: any byte."""
         found = {10} if self._fail_on is not None else set()
         for expression in self._expect:
-            pattern = expression.pattern.decode()
-            for each in pattern.split("|") if _FLAT.fullmatch(pattern) else [pattern]:
-                last = _PLAIN.fullmatch(each)
-                if last is None:
-                    return None
-                found.add(ord(last["escaped"] or last["plain"]))
-        return frozenset(found) if max(found, default=0) < 128 else None
+            last = _last_bytes(expression)
+            if last is None:
+                return None
+            found |= last
+        return frozenset(found)
 
     def begin(self) -> None:
         """The run begins: type what waits for nothing."""
@@ -88,8 +89,24 @@ class Expecter:
 
     def feed(self, data: bytes) -> None:
         """The guest printed *data*."""
-        for byte in data:
-            self._byte(byte)
+        if self._telling is None:
+            for byte in data:
+                self._byte(byte)
+            return
+        start = 0
+        for found in self._telling.finditer(data):
+            self._keep(data[start : found.start()])
+            self._byte(data[found.start()])
+            start = found.end()
+        self._keep(data[start:])
+
+    def _keep(self, data: bytes) -> None:
+        """*data* completes nothing."""
+        self._line += data
+        if not self._failing:
+            del self._line[:-_WINDOW]
+        self._seen += data
+        del self._seen[:-_WINDOW]
 
     def _byte(self, byte: int) -> None:
         end = byte == 10
@@ -117,6 +134,22 @@ class Expecter:
                     self._matched()
         if end and not self._failing:
             self._line.clear()
+
+
+def _last_bytes(expression: re.Pattern[bytes]) -> set[int] | None:
+    """The bytes that end what *expression* matches; None when that is not easy to tell."""
+    pattern = expression.pattern.decode()
+    found = set()
+    for each in pattern.split("|") if _FLAT.fullmatch(pattern) else [pattern]:
+        last = _PLAIN.fullmatch(each)
+        if last is None:
+            return None
+        found.add(ord(last["escaped"] or last["plain"]))
+    return found if max(found) < 128 else None
+
+
+def _any_of(some: set[int]) -> re.Pattern[bytes]:
+    return re.compile(b"[" + b"".join(b"\\x%02x" % byte for byte in sorted(some)) + b"]")
 
 
 def _compile(option: str, text: str) -> re.Pattern[bytes]:
