@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -236,17 +237,25 @@ def test_one_process_at_a_time_compiles_for_no_run(store: DiskCache) -> None:
     assert [find(each, store) is not None for each in (request(), *LATER)] == [True, False, False]
 
 
-def test_more_than_the_pipe_holds_is_left_out(store: DiskCache) -> None:
-    """Nothing waits until there is room, and what was cut off does no harm."""
-    large = [request(LOOP + os.urandom(1 << 19), RAM) for _ in range(9)]
+def test_much_may_wait_at_the_end(store: DiskCache) -> None:
+    """More than a pipe holds; and a worker that has nothing to do then gets it."""
     workers = Workers(1, store)
     workers.submit(request())
     wait(workers)
     [worker] = workers._workers
+    code = LOOP * (1 << 13)
+    large = [request(code, RAM + 64 * n) for n in range(20)]
     began = time.monotonic()
     workers.close(large)
     assert time.monotonic() - began < 10
-    assert worker.process.wait(60) == 0
+    assert worker.process.wait(120) == 0
+    assert all(find(each, store) is not None for each in large)
+
+
+def test_what_was_cut_off_is_no_request() -> None:
+    whole = worker_module._message(request())
+    for size in (0, 5, 8, len(whole) - 1):
+        assert list(worker_module._requests(io.BytesIO(whole + whole[:size]))) == [request()]
 
 
 def test_without_a_cache_nothing_is_compiled_at_the_end(tmp_path: Path) -> None:

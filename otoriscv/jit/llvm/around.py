@@ -38,13 +38,16 @@ class Around:
         self._m = platform.m
 
     def of(
-        self, hart: Hart, pc: int, mark: int
+        self, hart: Hart, pc: int, mark: int, *, later: bool = False
     ) -> tuple[int, int, tuple[int, int, int] | None] | None:
         """The addresses (start, end) of the code to send along with *pc*, which is at *mark* (a
         place, with bit 0 set for translated code), and the window for untranslated code; None when
-        the code is not where it was any more."""
+        the code is not where it was any more. *later*: for another run, in which it will be there
+        again; then at least its own page is sent."""
         if mark & 1:
             found = self._mapped(hart, pc, mark & ~1)
+            if found is None and later:
+                found = pc & -PAGE, (pc & -PAGE) + PAGE
             return None if found is None else (*found, None)
         here, window = self._memory.range_at(pc), self.window()
         if here is None or window is None:

@@ -28,7 +28,7 @@ from otoriscv.jit.sources import source_key
 
 __all__ = [
     "KEY_BYTES", "STOP", "CompiledRegion", "JitError", "Request", "compile_request", "find",
-    "hash_conditions", "hash_spans", "region_key",
+    "hash_conditions", "hash_spans", "listed", "region_key",
 ]  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def find(request: Request, store: DiskCache) -> CompiledRegion | None:
     """The cached result that fits the request's code."""
     points = request.points()
     keys = [request.key({}), request.key(points)][: 2 if points else 1]
-    for name in (name for key in keys for name in _listed(key, store)):
+    for name in (name for key in keys for name in listed(key, store)):
         data = store.get(name)
         region = None if data is None else CompiledRegion.unpack(data)
         if region is not None and _serves(region, request, points):
@@ -208,8 +208,8 @@ def _serves(region: CompiledRegion, request: Request, points: dict[int, str]) ->
     )
 
 
-def _listed(key: str, store: DiskCache) -> list[str]:
-    """The entries of the regions for a place, the last one made first."""
+def listed(key: str, store: DiskCache) -> list[str]:
+    """The entries of the regions for a place (see `region_key`), the last one made first."""
     data = store.get(key)
     names: list[str] = [] if data is None else json.loads(data)
     return names
@@ -218,7 +218,7 @@ def _listed(key: str, store: DiskCache) -> list[str]:
 def _store(key: str, region: CompiledRegion, store: DiskCache) -> None:
     name = region.name(key)
     store.put(name, region.pack())
-    others = [other for other in _listed(key, store) if other != name]
+    others = [other for other in listed(key, store) if other != name]
     store.put(key, json.dumps([name, *others][:_WAYS]).encode())
 
 

@@ -64,8 +64,11 @@ SAMPLE_FIRST: Final = 1 << 13
 SAMPLE_LAST: Final = 1 << 20
 #: Samples between two times at which is compiled inline, but for the first times.
 EVENLY: Final = 8
-#: Samples without anything new to compile after which they are taken half as often.
+#: Samples without anything new to compile after which they are taken half as often: this many
+#: while they are less than `SAMPLE_RARE` apart, and more from there on.
 QUIET: Final = 4
+QUIET_RARE: Final = 256
+SAMPLE_RARE: Final = 1 << 16
 #: Samples of a neighbourhood (16 bytes) before it is compiled.
 THRESHOLD: Final = 2
 #: Steps after which what was seen counts half when the hottest place is chosen: guests have phases.
@@ -425,7 +428,7 @@ class LlvmEngine(InterpEngine):
         if news:
             m[MACHINE["sample_every"]] = max(self._first, every >> 4)
             self._quiet = 0
-        elif self._quiet > QUIET and every < SAMPLE_LAST:
+        elif every < SAMPLE_LAST and self._quiet > (QUIET if every < SAMPLE_RARE else QUIET_RARE):
             m[MACHINE["sample_every"]] = min(SAMPLE_LAST, every * 2)
             self._quiet = 0
 
@@ -528,11 +531,12 @@ class LlvmEngine(InterpEngine):
         hart, steps = self._hart, self._steps
         if hart is None:
             return
-        for pc, mark, _, kind in sorted(
-            self._hot.values(), key=lambda place: steps[place[2]], reverse=True
-        ):
-            request = self._make_request(hart, pc, mark, kind)
+        hottest = sorted(self._hot.values(), key=lambda place: steps[place[2]], reverse=True)
+        for pc, mark, _, kind in hottest[:WAITING]:
+            request = self._make_request(hart, pc, mark, kind, later=True)
             if request is not None:
+                if self._profile is not None and not request.points() and not request.watching:
+                    self._profile.add_later(mark, pc, request.key({}))
                 yield request
 
     def _employ(self, hart: Hart, workers: Workers) -> None:
@@ -563,10 +567,12 @@ class LlvmEngine(InterpEngine):
                 self._pending.add(near)
                 workers.submit(request)
 
-    def _make_request(self, hart: Hart, pc: int, mark: int, kind: int) -> Request | None:
-        """What to compile; None when the code is not where it was any more."""
+    def _make_request(
+        self, hart: Hart, pc: int, mark: int, kind: int, *, later: bool = False
+    ) -> Request | None:
+        """What to compile; None when the code is not where it was any more (see `Around.of`)."""
         place = mark & ~1
-        found = self._around.of(hart, pc, mark)
+        found = self._around.of(hart, pc, mark, later=later)
         if found is None:
             return None
         start, end, window = found

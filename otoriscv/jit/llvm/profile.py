@@ -1,7 +1,7 @@
 """What earlier runs of a program compiled, so that the next one starts with it.
 
-A profile is an entry of the code cache: for each region its place and its own entry's name. It is
-a hint: whoever installs a region compares the code that it was made from with memory as it is. What
+A profile is an entry of the code cache: for each region its place and its own entry's name, or the
+entry that lists it if it was still to be compiled. It is a hint: whoever installs a region compares the code that it was made from with memory as it is. What
 does not fit yet (the program decompresses, copies or patches code) is tried again when the
 program is seen in one of the region's pages.
 """
@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from otoriscv.core.layout import PAGE
-from otoriscv.jit.llvm.compiler import CompiledRegion
+from otoriscv.jit.llvm.compiler import CompiledRegion, listed
 from otoriscv.jit.llvm.installed import Placed
 from otoriscv.jit.sources import source_key
 
@@ -60,13 +60,15 @@ class Profile:
         """Every region of earlier runs that the cache still has."""
         found = []
         for mark, key in list(self._keys.items()):
-            data = self._store.get(key)
+            place = mark & ~1
+            pc, _, name = key.rpartition(":")
+            names = listed(name, self._store) if pc else [name]
+            data = self._store.get(names[0]) if names else None
             if data is None:
                 del self._keys[mark]
                 continue
             region = CompiledRegion.unpack(data)
-            place = mark & ~1
-            found.append(Placed(region, place - region.pc, place))
+            found.append(Placed(region, place - (int(pc, 16) if pc else region.pc), place))
         return found
 
     def wait(self, placed: Placed) -> None:
@@ -95,6 +97,11 @@ class Profile:
         return {
             page | bit for start, end in placed.spans() for page in range(start & -PAGE, end, PAGE)
         }
+
+    def add_later(self, mark: int, pc: int, key: str) -> None:
+        """A region is still to be compiled for *pc* at *mark*; *key* will list it."""
+        if mark not in self._keys:
+            self.add(mark, f"{pc:x}:{key}")
 
     def add(self, mark: int, key: str) -> None:
         """A region was compiled, or found in the cache, for *mark*."""

@@ -1,7 +1,8 @@
 """Compile workers: processes that answer requests on their pipes.
 
 Messages are pickles with a length in front. Nothing here ever waits for a worker. A worker ends
-when its pipe does: with what it compiles then, and what waits in the pipe, for the cache on disk.
+when its pipe does: with what it compiles then, and what is in its second file, for the cache on
+disk.
 One that dies is replaced and its request tried once more; one that hangs is replaced and its
 request given up. When workers only die, no more are started: the guest goes on in the interpreter
 and never notices. One that has compiled much is let go, for llvmlite keeps 2 KB for each compile (a
@@ -21,7 +22,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -61,6 +62,7 @@ class _Job:
 @dataclass(slots=True)
 class _Worker:
     process: subprocess.Popen[bytes]
+    later: int  # a file that it reads once its pipe has ended
     job: _Job | None = None
     since: float = 0.0
     answers: int = 0
@@ -166,9 +168,12 @@ class Workers:
             "OTORISCV_CACHE": "1" if self._store.enabled else "0",
             "OTORISCV_CACHE_DIR": str(self._store.folder),
         }
+        later = os.memfd_create("otoriscv-later")
+        given = self._store.limit, math.ceil(self._patience), later
         try:
             process = subprocess.Popen(
-                [*self._command, str(self._store.limit), str(math.ceil(self._patience))],
+                [*self._command, *map(str, given)],
+                pass_fds=[later],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if os.environ.get("OTORISCV_DEBUG") else subprocess.DEVNULL,
@@ -176,6 +181,7 @@ class Workers:
                 env=os.environ | settings,
             )
         except OSError as error:
+            os.close(later)
             self.problem = f"no compile worker can be started: {error.strerror}"
             return None
         for pipe in (process.stdin, process.stdout):
@@ -184,7 +190,7 @@ class Workers:
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # there is a limit for each user
             fcntl.fcntl(process.stdin.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
-        worker = _Worker(process)
+        worker = _Worker(process, later)
         self._workers.append(worker)
         return worker
 
@@ -207,15 +213,16 @@ class Workers:
     def close(self, waiting: Iterable[Request] = ()) -> None:
         """End every worker; one that compiles for the cache on disk ends when that is done, or the
         next run would begin with the same, and so would each that is shorter than it takes. One of
-        them gets what is *waiting*, too, as far as that fits into its pipe."""
-        messages = map(_message, waiting)
+        them gets what is *waiting*, too."""
+        later = b"".join(map(_message, waiting)) if self._workers and self._store.usable else b""
         for worker in self._workers:
-            if not self._store.usable or worker.unsent:
+            if not self._store.usable or worker.unsent or not (worker.job or later):
                 _stop(worker)
-            elif _append(worker, messages) or worker.job is not None:
-                _leave(worker)
-            else:
-                _stop(worker)
+                continue
+            with contextlib.suppress(OSError):  # no memory for it: it compiles less
+                os.pwrite(worker.later, later, 0)
+            later = b""
+            _leave(worker)
         self._workers.clear()
         self._queue.clear()
         self._failed.clear()
@@ -238,6 +245,7 @@ def _reap() -> None:
 
 
 def _close_pipes(worker: _Worker) -> None:
+    os.close(worker.later)
     for pipe in (worker.process.stdin, worker.process.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):
@@ -256,19 +264,6 @@ def _push(worker: _Worker) -> None:
     with contextlib.suppress(BlockingIOError):
         while worker.unsent:
             del worker.unsent[: os.write(pipe.fileno(), worker.unsent)]
-
-
-def _append(worker: _Worker, messages: Iterable[bytes]) -> int:
-    """How many of *messages* the worker gets: until the pipe is full, which may cut the last."""
-    pipe = worker.process.stdin
-    assert pipe is not None
-    count = 0
-    with contextlib.suppress(OSError):
-        for message in messages:
-            if os.write(pipe.fileno(), message) < len(message):
-                break
-            count += 1
-    return count
 
 
 def _pull(worker: _Worker) -> CompiledRegion | JitError | None:
@@ -301,8 +296,9 @@ def main() -> None:
     patience = int(sys.argv[2])
     store = DiskCache(enabled=os.environ.get("OTORISCV_CACHE") != "0", limit=int(sys.argv[1]))
     listened = True
+    files = sys.stdin.buffer, os.fdopen(int(sys.argv[3]), "rb")
     with contextlib.suppress(KeyboardInterrupt):
-        while (request := _received(sys.stdin.buffer)) is not None:
+        for request in (request for file in files for request in _requests(file)):
             answer: CompiledRegion | JitError
             signal.alarm(patience)  # nobody may be left to end it
             try:
@@ -324,9 +320,11 @@ def main() -> None:
                     break
 
 
-def _received(requests: IO[bytes]) -> Request | None:
-    """The next request; None: no whole one comes any more."""
-    head = requests.read(8)
-    size = int.from_bytes(head, "little")
-    data = requests.read(size) if len(head) == 8 else b""
-    return pickle.loads(data) if data and len(data) == size else None
+def _requests(file: IO[bytes]) -> Iterator[Request]:
+    """The requests in *file*, to the last whole one."""
+    while len(head := file.read(8)) == 8:
+        size = int.from_bytes(head, "little")
+        data = file.read(size)
+        if len(data) < size:
+            return
+        yield pickle.loads(data)
