@@ -11,6 +11,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import chain, compress
 from typing import Final
 
 from otoriscv.core.architecture import TABLE
@@ -120,10 +121,16 @@ class CompiledRegion:
     growable: bool  # a larger limit would take in more
     #: Where jumps had gone when it was made; None: it has none whose targets only that tells.
     history: tuple[int, ...] | None
-    covered: tuple[int, ...]  # every pc in it
+    starts: bytes  # for each halfword of the spans, whether an instruction of it begins there
     unseen: tuple[int, ...]  # where it would go on, had that ever been executed
     seconds: float
     code: bytes
+
+    @property
+    def covered(self) -> list[int]:
+        """Every pc in it."""
+        halfwords = chain.from_iterable(range(start, end, 2) for start, end in self.spans)
+        return list(compress(halfwords, self.starts))
 
     @property
     def may_grow(self) -> bool:
@@ -148,6 +155,7 @@ class CompiledRegion:
     def pack(self) -> bytes:
         fields = asdict(self)
         del fields["code"]
+        fields["starts"] = self.starts.hex()
         head = json.dumps(fields).encode()
         return len(head).to_bytes(8, "little") + head + self.code
 
@@ -157,8 +165,8 @@ class CompiledRegion:
         fields = json.loads(data[8 : 8 + size])
         for name in ("entries", "spans", "points"):
             fields[name] = tuple(tuple(x) for x in fields[name])
-        for name in ("covered", "unseen"):
-            fields[name] = tuple(fields[name])
+        fields["starts"] = bytes.fromhex(fields["starts"])
+        fields["unseen"] = tuple(fields["unseen"])
         if fields["history"] is not None:
             fields["history"] = tuple(fields["history"])
         return cls(**fields, code=data[8 + size :])
@@ -310,7 +318,7 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         assert insn is not None
         own = handler[insn.row.name, insn.length, insn.variant]
         entries.append((pc, blob.symbols[f"entry{k}"], own))
-    covered = tuple(pc for b in region.blocks.values() for pc, _ in b.insns)
+    covered = {pc for b in region.blocks.values() for pc, _ in b.insns}
     spans = tuple(region.spans())
     result = CompiledRegion(
         region.entry,
@@ -319,13 +327,11 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         tuple(entries),
         spans,
         hash_spans(spans, _reader(request)),
-        tuple(
-            (pc, point) for pc, point in request.points().items() if pc in reached.union(covered)
-        ),
+        tuple((pc, point) for pc, point in request.points().items() if pc in reached | covered),
         region.instructions,
         not region.whole and request.limit < LIMIT_HOT,
         request.history if region.indirect else None,
-        covered,
+        bytes(pc in covered for start, end in spans for pc in range(start, end, 2)),
         tuple(sorted(unseen)),
         time.thread_time() - began,
         blob.code,

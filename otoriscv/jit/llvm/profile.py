@@ -1,9 +1,10 @@
 """What earlier runs of a program compiled, so that the next one starts with it.
 
 A profile is an entry of the code cache: for each region its place and its own entry's name, or the
-entry that lists it if it was still to be compiled. It is a hint: whoever installs a region compares the code that it was made from with memory as it is. What
-does not fit yet (the program decompresses, copies or patches code) is tried again when the
-program is seen in one of the region's pages.
+entry that lists it if it was still to be compiled. It is a hint: whoever installs a region compares
+the code that it was made from with memory as it is. What does not fit yet (the program
+decompresses, copies or patches code) is tried again when the program is seen in one of the region's
+pages.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ class Profile:
             return
         self._keys.pop(mark, None)
         self._keys[mark] = key
+        if len(self._keys) > 2 * MOST:
+            self._keys = self._last()
         self._added += 1
         if self._added >= _MANY:
             self.save()
@@ -118,5 +121,7 @@ class Profile:
         if not self._added:
             return
         self._added = 0
-        kept = dict(list(self._keys.items())[-MOST:])
-        self._store.put(self._name, json.dumps(kept).encode())
+        self._store.put(self._name, json.dumps(self._last()).encode())
+
+    def _last(self) -> dict[int, str]:
+        return dict(list(self._keys.items())[-MOST:])
