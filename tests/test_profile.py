@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,14 @@ from otoriscv.board.loaders import load_image
 from otoriscv.board.machine import Machine
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.encode import assemble
+from otoriscv.core.layout import MACHINE
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engines import probe
+from otoriscv.jit.llvm import engine as engine_module
+from otoriscv.jit.llvm.compiler import JitError, Request, compile_request
 from otoriscv.jit.llvm.engine import LlvmEngine
 from otoriscv.jit.llvm.profile import MOST, Profile
+from otoriscv.jit.llvm.worker import Answer, Workers
 from otoriscv.jit.settings import JitSettings
 
 pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
@@ -156,3 +162,69 @@ def test_small_images_share_no_profile_and_other_arguments_are_no_other_program(
     assert len([e for e in DiskCache().entries() if e.kind == "profile"]) == 2
     again = run_image(tmp_path, 3, "something else that makes the device tree longer")
     assert again["compiled"] == 0 and again["remembered"] > 0, again
+
+
+#: Ten loops of 50,000 instructions.
+LOOPS = "\n".join(
+    f".align 8\nli a0, 25000\n1: addi a0, a0, -{n}\nbgtz a0, 1b" for n in range(1, 11)
+)
+
+
+class Later(Workers):
+    """Answers nothing in this run, and compiles what is asked at its end."""
+
+    def poll(self) -> list[Answer]:
+        return []
+
+    def submit(self, request: Request) -> None:
+        pass
+
+    @property
+    def idle(self) -> bool:
+        return False
+
+    def close(self, waiting: Iterable[Request] = ()) -> None:
+        for request in waiting:
+            with contextlib.suppress(JitError):
+                compile_request(request, self._store)
+
+
+@BOTH
+def test_what_waits_at_the_end_of_a_run_is_there_when_the_next_begins(
+    xlen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "Workers", Later)
+    results = []
+    for _ in range(2):
+        machine = Machine(
+            f"rv{xlen}ima_zicsr",
+            ram=[(RAM, 1 << 20)],
+            engine="llvm",
+            jit=JitSettings(threshold=1, workers=1),
+        )
+        machine.memory.write(RAM, assemble(f"nop\n{LOOPS}\nend: j end", xlen, RAM).code)
+        machine.harts[0].pc = RAM
+        for _ in range(30):  # an engine looks between two slices
+            machine.run(steps=5000)
+        engine = machine.engine
+        assert isinstance(engine, LlvmEngine)
+        results.append((machine.retired, machine.harts[0].pc, list(machine.harts[0].x)))
+        remembered = engine.statistics["remembered"]
+        in_regions = machine.m[MACHINE["region_steps"]]
+        machine.close()
+    assert results[0] == results[1]
+    assert remembered >= 5 and in_regions > 70_000
+
+
+def test_what_was_never_compiled_is_no_part_of_the_next_profile(folder: Path) -> None:
+    store = DiskCache(folder)
+    profile = Profile(_key("profile", 1), store)
+    profile.add_later(RAM, RAM, _key("place", 2))
+    profile.add(RAM + 64, _key("region", 3))
+    profile.add_later(RAM + 64, RAM + 64, _key("place", 4))  # there is one
+    profile.save()
+    written = json.loads(store.get(_key("profile", 1)) or b"")
+    assert written == {
+        str(RAM): f"{RAM:x}:{_key('place', 2)}", str(RAM + 64): _key("region", 3)
+    }  # fmt: skip
+    assert Profile(_key("profile", 1), store).load() == []
