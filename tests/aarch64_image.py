@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,7 +83,8 @@ data:
 
 def pretend() -> None:
     """Compile for aarch64 from now on; call it before anything else is imported."""
-    platform.machine = lambda: "aarch64"
+    host = os.uname()
+    os.uname = lambda: os.uname_result((*host[:4], "aarch64"))
     from otoriscv.jit.llvm import compile as compiling
 
     def compile_module(text: str, *, passes: str = "sroa", level: int = 1) -> compiling.Blob:

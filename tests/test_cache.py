@@ -10,7 +10,6 @@ import resource
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -163,8 +162,9 @@ def test_no_space_leaves_nothing_behind(folder: Path, monkeypatch: pytest.Monkey
     cache.put(key(1), b"x")
     monkeypatch.undo()
     assert not list(folder.iterdir())
-    monkeypatch.setattr(tempfile, "mkstemp", full)
+    monkeypatch.setattr(os, "open", full)
     cache.put(key(1), b"x")
+    monkeypatch.undo()
     assert cache.get(key(1)) is None
 
 

@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
@@ -124,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
         sys.stdout.flush()
+        if argv is None:
+            gc.freeze()  # at the end Python would look at everything several times
         return code
     except SystemExit as done:  # --help and --version
         return done.code if isinstance(done.code, int) else OK
@@ -135,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return PIPE
     except Exception as error:
         if debug:
+            import traceback
+
             traceback.print_exc()
         if isinstance(error, _expected()):
             print(f"otoriscv: error: {error}", file=sys.stderr)

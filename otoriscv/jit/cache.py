@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +46,8 @@ def cache_folder() -> Path:
     try:
         return Path(base).expanduser() / "otoriscv"
     except RuntimeError:  # nobody's home is known
+        import tempfile
+
         return Path(tempfile.gettempdir(), "otoriscv")
 
 
@@ -156,8 +157,9 @@ class DiskCache:
         size = _HEAD + len(body)
         if not self.usable or size > min(self.limit, _LARGEST):
             return
+        name = f"{self._prefix}{_UNFINISHED}{os.getpid():x}-{time.monotonic_ns():x}"
         try:
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=_UNFINISHED)
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError:
             return
         try:

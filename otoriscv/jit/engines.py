@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import platform
+import os
 import struct
 import sys
 from collections.abc import Callable
@@ -65,7 +65,8 @@ def _obstacle(name: str) -> tuple[str, str]:
         return f"cannot be imported: {error}", ""
     if name == "python":
         return "", ""
-    here = platform.system(), platform.machine()
+    host = os.uname()
+    here = host.sysname, host.machine
     if here not in _NATIVE or struct.calcsize("P") != 8 or sys.byteorder != "little":
         return f"native engines run on Linux x86-64 and aarch64, not on {' '.join(here)}", ""
     own: Any = getattr(importlib.import_module(module), "obstacle", None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import sys
 import time
 from functools import cache
@@ -78,5 +77,5 @@ def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
+        return os.uname().machine
     return "\n".join(dict.fromkeys(x for x in lines if x.startswith(wanted)))

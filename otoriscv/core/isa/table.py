@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ FLOAT_NAMES: Final = (
 ABI_NUMBERS: Final = {name: n for n, name in enumerate(ABI_NAMES)}
 
 
+@cache
 def _pieces(spec: str, top: int) -> tuple[tuple[tuple[int, int, int], ...], int]:
     """Pieces of ``hi:lo|bit|...`` whose first bit stands at word bit *top*; and the bits used."""
     out = []
@@ -220,19 +222,29 @@ def parse_pattern(
         else:
             raw.setdefault(name, []).extend(_pieces(spec, top)[0])
         top -= n
-    fields = {}
-    for name, pieces in raw.items():
-        plain = name.rstrip("'")
-        fields[plain] = Field(
-            plain,
-            tuple(pieces),
-            signed=plain in _SIGNED,
-            nonzero=plain.startswith("nz"),
-            register=plain in REGISTER_FIELDS,
-            floating=plain in FLOAT_FIELDS,
-            prime=name.endswith("'"),
-        )
+    fields = {name.rstrip("'"): _field(name, tuple(pieces)) for name, pieces in raw.items()}
     return total // 8, mask, match, fields, exclude
+
+
+@cache
+def _field(name: str, pieces: tuple[tuple[int, int, int], ...]) -> Field:
+    plain = name.rstrip("'")
+    return Field(
+        plain,
+        pieces,
+        signed=plain in _SIGNED,
+        nonzero=plain.startswith("nz"),
+        register=plain in REGISTER_FIELDS,
+        floating=plain in FLOAT_FIELDS,
+        prime=name.endswith("'"),
+    )
+
+
+@cache
+def _whole(f: Field) -> bool:
+    """Whether there is each bit of the operand, from the lowest on, and once."""
+    bits = sorted(at + n for _, at, count in f.pieces for n in range(count))
+    return bits == list(range(bits[0], bits[0] + len(bits)))
 
 
 class IsaTable:
@@ -241,16 +253,18 @@ class IsaTable:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self._named: dict[tuple[str, int], Row] = {}  # the first of that name and XLEN
+        self._alike: dict[tuple[int, int] | None, list[Row]] = {}  # see `_opcode`
 
     def add(self, row: Row) -> None:
         """Add *row*; ValueError when its encodings overlap another row's, unless ``within`` it,
         when bits of an operand are missing, or when what it expands to is not there."""
         for f in row.fields.values():
-            bits = sorted(at + n for _, at, count in f.pieces for n in range(count))
-            if bits != list(range(bits[0], bits[0] + len(bits))):
+            if not _whole(f):
                 raise ValueError(f"{row.name} ({row.pattern}): bits of {f.name} missing or twice")
         self._check_base(row)
-        for other in self.rows:
+        opcode = _opcode(row)
+        alike = self._alike.setdefault(opcode, [])
+        for other in self.rows if opcode is None else (*alike, *self._alike.get(None, ())):
             if (other.match ^ row.match) & other.mask & row.mask or other.length != row.length:
                 continue
             if not set(other.xlens) & set(row.xlens):
@@ -259,6 +273,7 @@ class IsaTable:
                 continue
             raise ValueError(f"{row.name} ({row.pattern}) overlaps {other.name} ({other.pattern})")
         self.rows.append(row)
+        alike.append(row)
         for xlen in row.xlens:
             self._named.setdefault((row.name, xlen), row)
 
@@ -291,6 +306,12 @@ class IsaTable:
 def has_ext(ext: str, on: set[str]) -> bool:
     """Whether the extensions *on* provide *ext*: ``A+B`` needs both, ``A|B`` either."""
     return any(all(e in on for e in alt.split("+")) for alt in ext.split("|"))
+
+
+def _opcode(row: Row) -> tuple[int, int] | None:
+    """Its length and opcode: rows that differ there do not overlap. None: not all is fixed."""
+    bits = 0x7F if row.length == 4 else 0xE003
+    return (row.length, row.match & bits) if row.mask & bits == bits else None
 
 
 def _excluded(a: Row, b: Row) -> bool:

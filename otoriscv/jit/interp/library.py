@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-import platform
+import os
 import sys
 from collections.abc import Callable
 
@@ -69,10 +69,10 @@ _LIBRARIES: dict[tuple[int, int], Library] = {}
 
 
 def _make(xlen: int, store: DiskCache) -> Library:
-    if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
+    if sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"):
         raise EngineUnavailable(
             f"the native engines are built for Linux on x86-64 and aarch64, not "
-            f"{sys.platform} on {platform.machine()}"
+            f"{sys.platform} on {os.uname().machine}"
         )
     key = f"interp{xlen}-{source_key()}"
     data = store.get(key) if settled() else None

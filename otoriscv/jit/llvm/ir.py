@@ -6,7 +6,7 @@ from, how an instruction ends) is left to subclasses. Pointers: ``%S`` hart stru
 
 from __future__ import annotations
 
-import platform
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -48,7 +48,7 @@ _COUNT: Final = {"clz": "ctlz", "ctz": "cttz", "popcount": "ctpop"}
 @cache
 def host_has_fma() -> bool:
     """Whether this host multiplies and adds with one rounding in one instruction."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in ("x86_64", "AMD64"):
         return machine in ("aarch64", "arm64")
     try:

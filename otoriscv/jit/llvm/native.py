@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from typing import Final
 
 from otoriscv.core.layout import HART, MACHINE, TLB_ENTRIES, TLB_X, tlb_slot
@@ -13,7 +13,7 @@ __all__ = ["ATTRIBUTES", "CC", "LONGEST", "PARAMS", "NativeFunction"]
 
 #: The calling convention: six arguments in registers and none saved by the callee. LLVM has no tail
 #: calls for ghccc on aarch64.
-CC: Final = "preserve_nonecc" if platform.machine() in ("aarch64", "arm64") else "ghccc"
+CC: Final = "preserve_nonecc" if os.uname().machine in ("aarch64", "arm64") else "ghccc"
 PARAMS: Final = "ptr %S, ptr %A, i64 %E, i64 %N, ptr %T, i64 %P"
 #: Instructions that may follow a test of the budget before the next one: a page of 2-byte ones.
 LONGEST: Final = 2048 + 8
