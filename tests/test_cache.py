@@ -175,7 +175,8 @@ cache = DiskCache()
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 cache.put(sys.argv[1], bytes(50_000))
 cache.put(sys.argv[2], bytes(5_000))
-print(cache.get(sys.argv[1]), len(cache.get(sys.argv[2])), len(list(cache.folder.iterdir())))
+left = [path.name for path in cache.folder.iterdir() if path.name != ".written"]
+print(cache.get(sys.argv[1]), len(cache.get(sys.argv[2])), len(left))
 """
 
 
@@ -201,6 +202,30 @@ def _hammer(seed: int, limit: int) -> int:
         if n % 97 == 96:
             (cache.clear if seed == 0 else cache.verify)()
     return wrong
+
+
+def test_short_runs_keep_to_the_limit_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them writes enough to look at all entries, and hardly any does."""
+    sweeps = 0
+    sweep = DiskCache._sweep
+
+    def counted(self: DiskCache) -> int:
+        nonlocal sweeps
+        sweeps += 1
+        return sweep(self)
+
+    monkeypatch.setattr(DiskCache, "_sweep", counted)
+    limit = 1 << 20
+    for n in range(600):
+        DiskCache(limit=limit).put(key(n), bytes(4000))
+    assert sum(e.size for e in DiskCache().entries()) <= limit * 17 // 16
+    assert 600 * 4000 // (limit // 16) <= sweeps <= 50
+    sweeps = 0
+    for n in range(100):
+        DiskCache().put(key(n), bytes(4000))
+    assert sweeps == 0
 
 
 def test_concurrent_processes(folder: Path) -> None:

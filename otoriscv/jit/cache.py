@@ -30,6 +30,8 @@ _HEAD: Final = len(_MAGIC) + hashlib.sha256().digest_size
 _NAME: Final = re.compile(r"[a-z]+[0-9]*-[0-9a-f]{64}")
 _UNFINISHED: Final = ".new-"
 _RESERVED: Final = ".reserved"
+_COUNTER: Final = ".written"  # has a byte for each `_BLOCK`
+_BLOCK: Final = 4096
 _ABANDONED: Final = 3600.0  # seconds after which an unfinished file is nobody's any more
 _LOW_WATER: Final = 0.8  # of the limit that is left when entries had to go
 _RESCAN: Final = 16  # others write too: look again after this part of the limit was written
@@ -175,9 +177,32 @@ class DiskCache:
     def _bound(self, size: int) -> None:
         """Keep to the limit, *size* bytes having been written."""
         self._written += size
-        known = self._total is not None and self._written <= self.limit // _RESCAN
-        if not known or (self._total or 0) + self._written > self.limit:
-            self._total, self._written = self._sweep(), 0
+        due = self._note(size)
+        if self._total is None:
+            if not due:
+                return
+        elif self._written <= self.limit // _RESCAN and self._total + self._written <= self.limit:
+            return
+        self._total, self._written = self._sweep(), 0
+
+    def _note(self, size: int) -> bool:
+        """Count what all processes write, short runs too, each of which need not look at every
+        entry; whether it is time to."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | _PLAIN
+        try:
+            handle = os.open(f"{self._prefix}{_COUNTER}", flags, 0o600)
+        except OSError:
+            return True
+        try:
+            before = os.fstat(handle).st_size * _BLOCK
+            if due := not 0 < before <= self.limit // _RESCAN:
+                os.ftruncate(handle, 0)
+            os.write(handle, bytes(size // _BLOCK + 1))
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return due
 
     def _sweep(self) -> int:
         """Remove what was abandoned and, above the limit, what was used longest ago; the bytes
@@ -243,7 +268,7 @@ class DiskCache:
                 count, size = count + 1, size + entry.size
         if self.usable:
             with contextlib.suppress(OSError):
-                for path in self.folder.glob(f"{_UNFINISHED}*"):
+                for path in (*self.folder.glob(f"{_UNFINISHED}*"), self.folder / _COUNTER):
                     path.unlink(missing_ok=True)
         self._total = None
         return count, size

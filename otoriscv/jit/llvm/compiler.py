@@ -28,9 +28,13 @@ from otoriscv.jit.regions import LIMIT, LIMIT_HOT, Region, discover
 from otoriscv.jit.sources import source_key
 
 __all__ = [
-    "KEY_BYTES", "STOP", "CompiledRegion", "JitError", "Request", "compile_request", "find",
-    "hash_conditions", "hash_spans", "listed", "region_key",
+    "KEY_BYTES", "STOP", "CompiledRegion", "JitError", "Pointless", "Request", "compile_request",
+    "find", "hash_conditions", "hash_spans", "listed", "region_key",
 ]  # fmt: skip
+
+
+class Pointless(JitError):
+    """Compiling the place again would come to the same, while the regions around it stay."""
 
 
 #: What a region does at an unconditional breakpoint.
@@ -198,7 +202,7 @@ def find(request: Request, store: DiskCache) -> CompiledRegion | None:
     """The cached result that fits the request's code."""
     points = request.points()
     keys = [request.key({}), request.key(points)][: 2 if points else 1]
-    for name in (name for key in keys for name in listed(key, store)):
+    for name in (name for key in keys for name in listed(key, store) or ()):
         data = store.get(name)
         region = None if data is None else CompiledRegion.unpack(data)
         if region is not None and _serves(region, request, points):
@@ -216,17 +220,18 @@ def _serves(region: CompiledRegion, request: Request, points: dict[int, str]) ->
     )
 
 
-def listed(key: str, store: DiskCache) -> list[str]:
-    """The entries of the regions for a place (see `region_key`), the last one made first."""
+def listed(key: str, store: DiskCache) -> list[str] | None:
+    """The entries of the regions for a place (see `region_key`), the last one made first; none
+    when it was `Pointless` to make one."""
     data = store.get(key)
-    names: list[str] = [] if data is None else json.loads(data)
+    names: list[str] | None = None if data is None else json.loads(data)
     return names
 
 
 def _store(key: str, region: CompiledRegion, store: DiskCache) -> None:
     name = region.name(key)
     store.put(name, region.pack())
-    others = [other for other in listed(key, store) if other != name]
+    others = [other for other in listed(key, store) or () if other != name]
     store.put(key, json.dumps([name, *others][:_WAYS]).encode())
 
 
@@ -236,7 +241,17 @@ def _decoder(isa: str) -> Decoder:
 
 
 def compile_request(request: Request, store: DiskCache | None = None) -> CompiledRegion:
-    """Discover and compile the region; `JitError` when there is nothing to gain."""
+    """Discover and compile the region; `JitError` when that fails or gains nothing."""
+    try:
+        return _compile(request, store)
+    except Pointless:
+        key = request.key({})
+        if store is not None and not request.points() and not store.has(key):
+            store.put(key, b"[]")
+        raise
+
+
+def _compile(request: Request, store: DiskCache | None) -> CompiledRegion:
     began = time.thread_time()
     decoder = _decoder(request.isa)
     code, first = request.code, request.start
@@ -285,9 +300,9 @@ def compile_request(request: Request, store: DiskCache | None = None) -> Compile
         elsewhere = ()
         region = region_from(request.pc, elsewhere)
         if request.pc not in region.loops(LOOP):  # that other regions cut
-            raise JitError(f"what follows {request.pc:#x} is in other regions")
+            raise Pointless(f"what follows {request.pc:#x} is in other regions")
     if region.instructions < 2 or not region.blocks[request.pc].insns:
-        raise JitError(f"no code to compile at {request.pc:#x}")
+        raise Pointless(f"no code to compile at {request.pc:#x}")
     if request.at_head and (head := region.head_around(request.pc, LOOP)) != request.pc:
         other = region_from(head, elsewhere)
         if any(pc == request.pc for block in other.blocks.values() for pc, _ in block.insns):

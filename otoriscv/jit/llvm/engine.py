@@ -40,6 +40,7 @@ from otoriscv.jit.llvm.compiler import (
     STOP,
     CompiledRegion,
     JitError,
+    Pointless,
     Request,
     compile_request,
     find,
@@ -442,6 +443,7 @@ class LlvmEngine(InterpEngine):
         for placed in profile.load():
             if not self._try(placed):
                 profile.wait(placed)
+        self._refused |= profile.refused
         return profile
 
     def _try(self, placed: Placed) -> bool:
@@ -620,6 +622,9 @@ class LlvmEngine(InterpEngine):
         if isinstance(region, JitError):
             self._refused.add(mark)
             self.statistics["refused"] += 1
+            plain = not request.points() and not request.watching
+            if isinstance(region, Pointless) and plain and self._profile is not None:
+                self._profile.refuse(mark)
             return
         self.statistics["compiled"] += 1
         self.statistics["compile_seconds"] += region.seconds

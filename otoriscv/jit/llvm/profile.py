@@ -1,7 +1,8 @@
 """What earlier runs of a program compiled, so that the next one starts with it.
 
 A profile is an entry of the code cache: for each region its place and its own entry's name, or the
-entry that lists it if it was still to be compiled. It is a hint: whoever installs a region compares
+entry that lists it if it was still to be compiled; and where there is nothing to compile, for some
+runs that change the profile. It is a hint: whoever installs a region compares
 the code that it was made from with memory as it is. What does not fit yet (the program
 decompresses, copies or patches code) is tried again when the program is seen in one of the region's
 pages.
@@ -28,6 +29,8 @@ __all__ = ["Profile", "program_name"]
 MOST: Final = 1024
 #: What tells programs apart when nobody does: this much from the page on where they begin.
 _HEAD: Final = 1 << 16
+#: Changes of a profile after which it is tried again where there was nothing to compile.
+_RUNS: Final = 8
 #: Additions after which a profile is written although the run goes on.
 _MANY: Final = 32
 
@@ -61,16 +64,34 @@ class Profile:
         """Every region of earlier runs that the cache still has."""
         found = []
         for mark, key in list(self._keys.items()):
+            if key.startswith("-"):
+                continue
             place = mark & ~1
             pc, _, name = key.rpartition(":")
             names = listed(name, self._store) if pc else [name]
-            data = self._store.get(names[0]) if names else None
-            if data is None:
+            if names is not None and not names:
+                self.refuse(mark)
+                continue
+            data = None if names is None else self._store.get(names[0])
+            if names is None or data is None:
                 del self._keys[mark]
                 continue
             region = CompiledRegion.unpack(data)
-            found.append(Placed(region, place - (int(pc, 16) if pc else region.pc), place))
+            delta = place - (int(pc, 16) if pc else region.pc)
+            if pc:  # it was compiled since
+                del self._keys[mark]
+                self.add(region.pc + delta | mark & 1, names[0])
+            found.append(Placed(region, delta, place))
         return found
+
+    @property
+    def refused(self) -> set[int]:
+        """The marks where earlier runs found nothing to compile."""
+        return {mark for mark, key in self._keys.items() if key.startswith("-")}
+
+    def refuse(self, mark: int) -> None:
+        """There is nothing to compile at *mark*."""
+        self.add(mark, f"-{_RUNS}")
 
     def wait(self, placed: Placed) -> None:
         """Its code is not there yet: `due` gives it again."""
@@ -121,6 +142,12 @@ class Profile:
         if not self._added:
             return
         self._added = 0
+        for mark in self.refused:
+            left = int(self._keys[mark][1:]) - 1
+            if left:
+                self._keys[mark] = f"-{left}"
+            else:
+                del self._keys[mark]
         self._store.put(self._name, json.dumps(self._last()).encode())
 
     def _last(self) -> dict[int, str]:
