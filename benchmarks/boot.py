@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.caches import COLD, ROOT, SECOND, WARM, Caches
+from benchmarks.caches import COLD, ROOT, SECOND, WARM, Caches, settle
 from benchmarks.firmware import firmware_options
 from benchmarks.report import publish
 from otoriscv.board.loaders import ImageError, load_image
@@ -113,6 +113,8 @@ def time_boot(
             process.kill()
             process.wait()
         process.stdout.close()
+    if cache is not None:
+        settle(cache)
     return found, usage.ru_utime + usage.ru_stime
 
 

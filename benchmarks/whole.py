@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Final
 
-from benchmarks.caches import COLD, ROOT, WARM, Caches
+from benchmarks.caches import COLD, ROOT, WARM, Caches, settle
 from benchmarks.report import publish
 from benchmarks.suite import BuildError, Kernel, build, kernels_of
 from otoriscv.tools import find_qemu
@@ -78,6 +78,8 @@ def finish(words: Sequence[str], cache: Path | None, timeout: float) -> tuple[fl
         raise WholeError(f"exit code {done.returncode}: {' '.join(words)}: {said}")
     user, system = (after.children_user - before.children_user,
                     after.children_system - before.children_system)  # fmt: skip
+    if cache is not None:
+        settle(cache)
     return wall, user + system, done.stdout.strip()
 
 

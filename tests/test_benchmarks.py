@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import struct
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -439,3 +442,18 @@ def test_qemu_starts_with_our_firmware(xlen: int, tmp_path: Path) -> None:
     start, size = struct.unpack(">QQ", reservations[:16])
     code = (tmp_path / "firmware.bin").stat().st_size
     assert start == 0x8000_0000 and code + 0x1_0000 <= size <= 0x20_0000
+
+
+def test_nothing_is_measured_beside_what_a_run_left(tmp_path: Path) -> None:
+    began = time.monotonic()
+    caches.settle(tmp_path)
+    assert time.monotonic() - began < 5
+    left = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(1)"],
+        env=os.environ | {"OTORISCV_CACHE_DIR": str(tmp_path)},
+    )
+    time.sleep(0.2)  # until it has its environment
+    caches.settle(tmp_path)
+    with open(f"/proc/{left.pid}/stat") as stat:  # ended, and nobody has waited for it yet
+        assert stat.read().rpartition(")")[2].split()[0] == "Z"
+    assert left.wait() == 0

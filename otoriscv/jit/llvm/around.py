@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Around"]
 
-#: Pages of code sent along in each direction.
+#: Pages of code sent along in each direction; for a later run, when much is at once.
 REACH: Final = 16
+REACH_LATER: Final = 2
 #: Known targets of a region's indirect jumps at most.
 MAX_TARGETS: Final = 64
 _FETCH_BANKS: Final = 3
@@ -44,16 +45,17 @@ class Around:
         place, with bit 0 set for translated code), and the window for untranslated code; None when
         the code is not where it was any more. *later*: for another run, in which it will be there
         again; then at least its own page is sent."""
+        reach = REACH_LATER if later else REACH
         if mark & 1:
-            found = self._mapped(hart, pc, mark & ~1)
+            found = self._mapped(hart, pc, mark & ~1, reach)
             if found is None and later:
                 found = pc & -PAGE, (pc & -PAGE) + PAGE
             return None if found is None else (*found, None)
         here, window = self._memory.range_at(pc), self.window()
         if here is None or window is None:
             return None
-        start = max(here.base, (pc & -PAGE) - REACH * PAGE)
-        end = min(here.end, (pc & -PAGE) + REACH * PAGE)
+        start = max(here.base, (pc & -PAGE) - reach * PAGE)
+        end = min(here.end, (pc & -PAGE) + reach * PAGE)
         return start, end, window
 
     def window(self) -> tuple[int, int, int] | None:
@@ -64,7 +66,7 @@ class Around:
         size, base, offset = max(ram)
         return base, size, offset
 
-    def _mapped(self, hart: Hart, pc: int, place: int) -> tuple[int, int] | None:
+    def _mapped(self, hart: Hart, pc: int, place: int, reach: int) -> tuple[int, int] | None:
         """The addresses (start, end) around *pc* that are mapped to memory as it is, in a row; None
         when *pc* itself is not. The execute TLB tells, so only pages are seen that were in use."""
         page, pool = pc & -PAGE, self._pool
@@ -79,9 +81,9 @@ class Around:
             if not mapped(page):
                 continue
             start, end = page, page + PAGE
-            while start > page - REACH * PAGE and start > 0 and mapped(start - PAGE):
+            while start > page - reach * PAGE and start > 0 and mapped(start - PAGE):
                 start -= PAGE
-            while end < page + REACH * PAGE and mapped(end):
+            while end < page + reach * PAGE and mapped(end):
                 end += PAGE
             return start, end
         return None
