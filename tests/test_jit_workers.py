@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -125,6 +126,19 @@ def test_a_program_that_cannot_be_started(started: list[Workers], store: DiskCac
     started.append(workers)
     workers.submit(request())
     assert "can be started" in reason(wait(workers)[0])
+
+
+def test_no_file_for_a_worker(
+    started: list[Workers], store: DiskCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", full)
+    workers = Workers(1, store)
+    started.append(workers)
+    workers.submit(request())
+    assert "can be started: Too many open files" in reason(wait(workers)[0])
 
 
 def test_a_request_whose_worker_died_is_tried_again(

@@ -168,9 +168,10 @@ class Workers:
             "OTORISCV_CACHE": "1" if self._store.enabled else "0",
             "OTORISCV_CACHE_DIR": str(self._store.folder),
         }
-        later = os.memfd_create("otoriscv-later")
-        given = self._store.limit, math.ceil(self._patience), later
+        later = -1
         try:
+            later = os.memfd_create("otoriscv-later")
+            given = self._store.limit, math.ceil(self._patience), later
             process = subprocess.Popen(
                 [*self._command, *map(str, given)],
                 pass_fds=[later],
@@ -181,7 +182,8 @@ class Workers:
                 env=os.environ | settings,
             )
         except OSError as error:
-            os.close(later)
+            if later >= 0:
+                os.close(later)
             self.problem = f"no compile worker can be started: {error.strerror}"
             return None
         for pipe in (process.stdin, process.stdout):
