@@ -213,35 +213,41 @@ class DiskCache:
                 with contextlib.suppress(OSError):
                     if path.lstat().st_mtime < now - _ABANDONED:
                         path.unlink()
-        entries = list(self.entries())
-        total = sum(entry.size for entry in entries)
+        found = list(self._scan())
+        total = sum(size for _, size, _ in found)
         if total <= self.limit:
             return total
-        for entry in sorted(entries, key=lambda entry: entry.used):
+        for name, size, _ in sorted(found, key=lambda entry: entry[2]):
             if total <= self.limit * _LOW_WATER:
                 break
             with contextlib.suppress(OSError):
-                entry.path.unlink()
-            total -= entry.size
+                os.unlink(f"{self._prefix}{name}")
+            total -= size
         return total
 
     # -- the whole
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, unchecked, in no order."""
+        for name, size, used in self._scan():
+            yield Entry(self.folder / name, size, used)
+
+    def _scan(self) -> Iterator[tuple[str, int, float]]:
+        """`entries` as (name, size, used): there may be very many."""
         if not self.usable:
             return
         try:
-            found = list(os.scandir(self.folder))
+            files = os.scandir(self.folder)
         except OSError:
             return
-        for file in found:
-            if not _NAME.fullmatch(file.name):
-                continue
-            with contextlib.suppress(OSError):
-                info = file.stat(follow_symlinks=False)
-                if stat.S_ISREG(info.st_mode):
-                    yield Entry(Path(file.path), info.st_size, info.st_mtime)
+        with files:
+            for file in files:
+                if not _NAME.fullmatch(file.name):
+                    continue
+                with contextlib.suppress(OSError):
+                    info = file.stat(follow_symlinks=False)
+                    if stat.S_ISREG(info.st_mode):
+                        yield file.name, info.st_size, info.st_mtime
 
     def verify(self) -> tuple[int, list[str]]:
         """Check every entry and remove the damaged ones: how many are whole, which were not."""

@@ -12,7 +12,8 @@ Memory, file descriptors and processes are looked at ninety times behind the fir
 mean the second half must hold what the first half held: the process to 1 MiB, a worker that nobody
 killed to 8 MiB. What only hides growth is left out: the machines' own arenas, memory that
 was given back, and what is kept up to a limit that is only reached after hours (single
-instructions decoded and compiled, places seen hot; forgotten every ten programs).
+instructions decoded and compiled, places seen hot) or that counts regions, whatever their size
+(those put aside); all that is forgotten every ten programs.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ def _forget(pairs: Sequence[Pair]) -> None:
     random_programs._decoder.cache_clear()
     for pair in pairs:
         pair.hot.compiler._heat.clear()
+        pair.hot.compiler._regions._shelf.clear()
         for box in pair.boxes:
             box.stepper._steps.clear()
             box.stepper._decoder._cache.clear()
