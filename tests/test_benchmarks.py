@@ -448,12 +448,12 @@ def test_nothing_is_measured_beside_what_a_run_left(tmp_path: Path) -> None:
     began = time.monotonic()
     caches.settle(tmp_path)
     assert time.monotonic() - began < 5
+    began = time.monotonic()
     left = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(1)"],
         env=os.environ | {"OTORISCV_CACHE_DIR": str(tmp_path)},
     )
     time.sleep(0.2)  # until it has its environment
     caches.settle(tmp_path)
-    with open(f"/proc/{left.pid}/stat") as stat:  # ended, and nobody has waited for it yet
-        assert stat.read().rpartition(")")[2].split()[0] == "Z"
-    assert left.wait() == 0
+    assert time.monotonic() - began > 1  # it has ended, or is about to
+    assert left.wait(10) == 0
