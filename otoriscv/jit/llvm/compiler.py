@@ -297,10 +297,14 @@ def _compile(request: Request, store: DiskCache | None) -> CompiledRegion:
     elsewhere = request.elsewhere
     region = region_from(request.pc, elsewhere)
     if elsewhere and region.instructions < FEW and not (region.whole or region.heads):
-        elsewhere = ()
+        around, elsewhere = elsewhere, ()
+        beyond = {pc for block in region.blocks.values() for pc in block.targets}
         region = region_from(request.pc, elsewhere)
         if request.pc not in region.loops(LOOP):  # that other regions cut
-            raise Pointless(f"what follows {request.pc:#x} is in other regions")
+            elsewhere = tuple(pc for pc in around if pc not in beyond)
+            region = region_from(request.pc, elsewhere)
+            if region.instructions < FEW:
+                raise Pointless(f"what follows {request.pc:#x} is in other regions")
     if region.instructions < 2 or not region.blocks[request.pc].insns:
         raise Pointless(f"no code to compile at {request.pc:#x}")
     if request.at_head and (head := region.head_around(request.pc, LOOP)) != request.pc:

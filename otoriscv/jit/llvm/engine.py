@@ -62,7 +62,7 @@ __all__ = ["LlvmEngine"]
 
 #: Steps between two samples at first, and at most once all that is hot is compiled.
 SAMPLE_FIRST: Final = 1 << 13
-SAMPLE_LAST: Final = 1 << 20
+SAMPLE_LAST: Final = 1 << 22
 #: Samples between two times at which is compiled inline, but for the first times.
 EVENLY: Final = 8
 #: Samples without anything new to compile after which they are taken half as often: this many
