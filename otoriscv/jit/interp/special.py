@@ -19,6 +19,7 @@ from otoriscv.core.isa.handlers import (
 )
 from otoriscv.core.layout import (
     DEVICE_DONE,
+    DEVICE_FAULT,
     HART,
     LINE_CODE,
     LINE_SHIFT,
@@ -323,8 +324,10 @@ entry:
   %T = load ptr, ptr %tp
   %dp = getelementptr i8, ptr %S, i64 {device}
   %device = load i64, ptr %dp
-  %done = icmp uge i64 %device, {DEVICE_DONE}
-  br i1 %done, label %again, label %first
+  %done = icmp eq i64 %device, {DEVICE_DONE}
+  %fault = icmp eq i64 %device, {DEVICE_FAULT}
+  %served = or i1 %done, %fault
+  br i1 %served, label %again, label %first
 again:
   call {CC} void @resume(ptr %S, ptr %A, i64 0, i64 0, ptr %T, i64 0)
   ret void
