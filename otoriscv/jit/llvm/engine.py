@@ -68,7 +68,7 @@ EVENLY: Final = 8
 #: Samples without anything new to compile after which they are taken half as often: this many
 #: while they are less than `SAMPLE_RARE` apart, and more from there on.
 QUIET: Final = 4
-QUIET_RARE: Final = 256
+QUIET_RARE: Final = 64
 SAMPLE_RARE: Final = 1 << 16
 #: Samples of a neighbourhood (16 bytes) before it is compiled.
 THRESHOLD: Final = 2
