@@ -64,21 +64,28 @@ def test_reading_while_it_runs(connect: Connect, target: FakeTarget) -> None:
     assert owner.wait().signal == 2
 
 
-def test_a_watcher_hears_of_stops(connect: Connect, target: FakeTarget) -> None:
+def test_a_watcher_hears_of_stops(server: GdbServer, connect: Connect, target: FakeTarget) -> None:
     target.load(0, 0, EBREAK, 0, LOOP)
     target.values[1][PC] = BASE + 16
     owner, watcher, other = connect(), connect(), connect()
+
+    def somebody_waits() -> bool:  # packets of two clients have no order
+        return any(client.session.running for client in server._connected)
+
     watcher.send(b"vCont;c")
+    until(somebody_waits)
     other.send(b"c")
     other.interrupt()  # stops waiting, not the machine
     assert other.wait().signal == 2
     assert owner.resume().registers[PC] == BASE + 8
     assert watcher.wait().registers[PC] == BASE + 8
     watcher.send(b"c")
+    until(somebody_waits)
     owner.step()
     assert watcher.wait().registers[PC] == BASE + 8
     owner.write_register(PC, BASE + 12)
     watcher.send(b"c")
+    until(somebody_waits)
     owner.send(b"c")
     owner.interrupt()
     assert owner.wait().signal == 2
