@@ -10,10 +10,10 @@ Compile workers are killed and halted meanwhile, all but the first of each machi
 
 Memory, file descriptors and processes are looked at ninety times behind the first tenth. In the
 mean the second half must hold what the first half held: the process to 1 MiB, a worker that nobody
-killed to 8 MiB. What only hides growth is left out: the machines' own arenas, memory that
-was given back, and what is kept up to a limit that is only reached after hours (single
-instructions decoded and compiled, places seen hot) or that counts regions, whatever their size
-(those put aside); all that is forgotten every ten programs.
+killed to 8 MiB. What only hides growth is left out: the machines' own arenas, memory that was given
+back, and what is kept up to a limit that takes long to reach (single instructions decoded and
+compiled, places seen hot, names of regions) or that counts regions, whatever their size (those put
+aside); all that is forgotten every ten programs.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def _forget(pairs: Sequence[Pair]) -> None:
     for pair in pairs:
         pair.hot.compiler._heat.clear()
         pair.hot.compiler._regions._shelf.clear()
+        if pair.hot.compiler._profile is not None:
+            pair.hot.compiler._profile._keys.clear()
         for box in pair.boxes:
             box.stepper._steps.clear()
             box.stepper._decoder._cache.clear()
