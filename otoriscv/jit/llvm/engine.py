@@ -353,7 +353,10 @@ class LlvmEngine(InterpEngine):
             state = self._point(address)
             if state is None:
                 del self._applied[address]
-                self._near[address & _INSIDE] -= 1
+                inside = address & _INSIDE
+                self._near[inside] -= 1
+                if not self._near[inside]:
+                    del self._near[inside]
             else:
                 self._near[address & _INSIDE] += address not in self._applied
                 self._applied[address] = state
@@ -606,8 +609,7 @@ class LlvmEngine(InterpEngine):
     ) -> tuple[tuple[int, ...], tuple[tuple[int, tuple[bytes, ...]], ...]]:
         """Where regions must be left, and the conditions that they evaluate, by pc."""
         if translated:
-            inside = [n for n, count in self._near.items() if count > 0]
-            return tuple(sorted(p + n for p in range(start, end, PAGE) for n in inside)), ()
+            return tuple(sorted(p + n for p in range(start, end, PAGE) for n in self._near)), ()
         programs = self._evaluated()
         points = sorted(a for a in self._applied if start <= a < end)
         return (
