@@ -167,6 +167,18 @@ def test_a_breakpoint_in_a_hot_region(guest: Guest) -> None:
 
 
 @EACH
+def test_breakpoints_that_are_gone_leave_nothing_behind(guest: Guest) -> None:
+    guest.machine.run(steps=1000)
+    places = [RAM + 0x8000 + 4 * n for n in range(50)]
+    for change in (guest.machine.breakpoints.add, guest.machine.breakpoints.remove):
+        for place in places:
+            change(place)
+        guest.machine.run(steps=100)
+        left = len(places) if change == guest.machine.breakpoints.add else 0
+        assert len(guest.engine._near) == len(guest.engine._applied) == left
+
+
+@EACH
 def test_a_never_hit_breakpoint_leaves_the_loop_compiled(guest: Guest) -> None:
     guest.machine.run(steps=50_000)
     guest.machine.breakpoints.add(guest.at("start"))

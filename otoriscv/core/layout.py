@@ -278,3 +278,9 @@ def entry_offset(pool: int, offset: int) -> int:
     """Arena offset of the decoded entry of the halfword at arena *offset*."""
     o = offset - MEM
     return pool + 8 * o + _SENTINEL * (o >> PAGE_SHIFT)
+
+
+def entry_place(pool: int, entry: int) -> int:
+    """Arena offset of the halfword whose decoded entry is at arena offset *entry*."""
+    page, inside = divmod(entry - pool, PAGE_ENTRIES)
+    return MEM + (page << PAGE_SHIFT) + (inside >> 3)

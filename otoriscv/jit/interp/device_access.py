@@ -11,12 +11,10 @@ from otoriscv.core.layout import (
     DEVICE_STORE,
     HART,
     MACHINE,
-    MEM,
     PAGE,
-    PAGE_ENTRIES,
-    PAGE_SHIFT,
     TLB_ENTRIES,
     TLB_X,
+    entry_place,
     tlb_slot,
 )
 
@@ -91,5 +89,4 @@ class DeviceAccesses:
         """The arena offset of the instruction at pc, which the execute TLB knows."""
         pc = q[_PC]
         at = _EXECUTE_TLB + (q[_FETCH_BANK] >> 3) + 2 * (pc // PAGE % TLB_ENTRIES)
-        page, inside = divmod(8 * pc + q[at + 1] - self._pool & _WORD, PAGE_ENTRIES)
-        return MEM + (page << PAGE_SHIFT) + (inside >> 3)
+        return entry_place(self._pool, 8 * pc + q[at + 1] & _WORD)

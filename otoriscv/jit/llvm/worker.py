@@ -43,7 +43,7 @@ _ENOUGH: Final = 2000
 _LARGEST: Final = 1 << 28
 #: Bytes read at once: what is allocated for more comes from the kernel anew each time.
 _PIECE: Final = 1 << 16
-#: Bytes that the pipe to a worker holds, where the system lets it.
+#: Bytes that the pipe to a worker holds, where the system lets it: a request goes out at once.
 _PIPE: Final = 1 << 20
 #: Workers that were left to end by themselves, until they are reaped.
 _LEFT: Final[list[subprocess.Popen[bytes]]] = []
