@@ -228,3 +228,21 @@ def test_what_was_never_compiled_is_no_part_of_the_next_profile(folder: Path) ->
         str(RAM): f"{RAM:x}:{_key('place', 2)}", str(RAM + 64): _key("region", 3)
     }  # fmt: skip
     assert Profile(_key("profile", 1), store).load() == []
+
+
+@BOTH
+def test_where_nothing_can_be_compiled_is_not_asked_again(xlen: int) -> None:
+    """A warm run starts no worker to find that out."""
+    refused = []
+    for _ in range(2):
+        isa, jit = f"rv{xlen}ima_zicsr", JitSettings(threshold=1, workers=0)
+        machine = Machine(isa, ram=[(RAM, 1 << 20)], engine="llvm", jit=jit)
+        machine.memory.write(RAM, assemble("1: j 1b", xlen, RAM).code)
+        machine.harts[0].pc = RAM
+        for _ in range(10):
+            machine.run(steps=5000)
+        engine = machine.engine
+        assert isinstance(engine, LlvmEngine)
+        refused.append(engine.statistics["refused"])
+        machine.close()
+    assert refused == [1, 0]
