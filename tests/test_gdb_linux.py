@@ -178,7 +178,9 @@ def watched_variables(box: Box, users: int) -> None:
     assert stop.reason == "watchpoint-trigger"
     value = stop.payload["value"]
     assert abs(int(value["old"]) - int(value["new"])) == 1
-    assert "handle_exception" in gdb.backtrace()
+    # Opening counts three times; closing does so on the way back to user space, and which of the
+    # four is the eleventh depends on how the kernel was built.
+    assert gdb.backtrace()[-1] in ("handle_exception", "resume_userspace_slow")
     gdb.cli("delete")
 
 
