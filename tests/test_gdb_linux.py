@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -99,7 +98,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 @contextmanager
 def debugged(engine: str, job: str, clock: ClockKind = "virtual") -> Iterator[Box]:
     """gdb at the reset vector of a machine whose first process does *job*."""
-    image = replace(load_image(make32.KERNEL), symbols=load_symbols(make32.SYMBOLS))
+    image = load_image(make32.KERNEL)._replace(symbols=load_symbols(make32.SYMBOLS))
     config = VirtConfig(
         image=image,
         initrd=load_initrd(make32.INITRD),

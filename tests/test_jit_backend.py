@@ -238,7 +238,7 @@ def test_the_page_names_what_there_is() -> None:
         assert f"`{name}" in page, name
     for exit_ in BlockExit:
         assert f"| `{exit_.name}` |" in page
-    for name in protocol.Capabilities.__dataclass_fields__:
+    for name in protocol.Capabilities._fields:
         assert re.search(rf"`(capabilities\.)?{name}`", page), name
     for name in ("compile(", "invalidate(", "invalidate_page", "clear", "execute("):
         assert f"`{name}" in page

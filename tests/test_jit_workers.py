@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -526,7 +525,7 @@ def test_a_small_loop_is_compiled_as_a_whole(entered: str) -> None:
     program = assemble(CUT, 64, RAM)
     cut = request(program.code, program.symbols[entered])
     others = tuple(at for label, at in program.symbols.items() if label != entered)
-    region = compile_request(replace(cut, elsewhere=others))
+    region = compile_request(cut._replace(elsewhere=others))
     assert set(region.covered) >= set(range(program.symbols["loop"], RAM + 28, 4))
 
 
@@ -535,7 +534,7 @@ def test_a_region_begins_at_the_head_of_its_loop() -> None:
     head, middle = (program.symbols[label] for label in ("loop", "middle"))
     hot = request(program.code, middle)
     assert compile_request(hot).pc == middle
-    region = compile_request(replace(hot, at_head=True))
+    region = compile_request(hot._replace(at_head=True))
     assert region.pc == head and [pc for pc, _, _ in region.entries] == [head]
     assert middle in region.covered
 

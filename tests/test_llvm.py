@@ -6,7 +6,6 @@ Everything compiles inline after the first sample, so that the same happens in e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -586,7 +585,7 @@ def test_a_region_may_grow_once_what_it_left_out_was_executed() -> None:
     request = Request(
         RAM, "rv64ima", RAM, program.code, none, none, window, False, lines=bytes([LINE_CODE, 0])
     )
-    executed = replace(request, lines=bytes([LINE_CODE] * 2))
+    executed = request._replace(lines=bytes([LINE_CODE] * 2))
     assert [request.saw(pc) for pc in (RAM - 2, RAM, far - 2, far, far + 64)] == [
         False, True, True, False, False,
     ]  # fmt: skip

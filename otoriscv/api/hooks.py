@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from otoriscv.api.machine import HartView
@@ -12,16 +11,14 @@ if TYPE_CHECKING:
 __all__ = ["AccessEvent", "ExecEvent", "Hook", "TrapEvent"]
 
 
-@dataclass(frozen=True, slots=True)
-class ExecEvent:
+class ExecEvent(NamedTuple):
     """An instruction is about to be executed."""
 
     hart: HartView
     pc: int
 
 
-@dataclass(frozen=True, slots=True)
-class AccessEvent:
+class AccessEvent(NamedTuple):
     """A load or store is about to be done by the instruction at *pc*.
 
     *value* is what a store writes, None for a load. An atomic operation is a load here, *write* is
@@ -36,8 +33,7 @@ class AccessEvent:
     value: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class TrapEvent:
+class TrapEvent(NamedTuple):
     """A trap was taken: the hart is at its handler. *pc* is where it was."""
 
     hart: HartView

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from otoriscv.api.configure import File, Ranges, configure
@@ -305,7 +304,7 @@ class Machine:
                 with Hook(self.board.hooks.add_exec(where, where, here)):
                     stop = self._run(count)
         if reached and stop.reason is StopReason.REQUEST:
-            return replace(stop, reason=StopReason.UNTIL)
+            return stop._replace(reason=StopReason.UNTIL)
         return stop
 
     def _run(self, count: int | None) -> Stop:

@@ -8,8 +8,7 @@ ROM, yet the kernel stays where it would be.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otoriscv.board.loaders import Image, ImageError, fit
 from otoriscv.board.loaders.initrd import Initrd
@@ -25,8 +24,7 @@ _PAGE: Final = 0x1000
 Ranges: TypeAlias = Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class BootPlan:
+class BootPlan(NamedTuple):
     """Images at their places, and where things begin.
 
     *image* is the guest's own program, *firmware* a file's. *entry* is where the reset vector jumps

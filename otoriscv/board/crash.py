@@ -8,7 +8,6 @@ instruction by instruction.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otoriscv.board.hub import Replay
@@ -51,7 +50,7 @@ def last_pcs(machine: VirtMachine, stop: Stop | None) -> list[tuple[int, int]]:
     if not config.virtio.repeatable:
         return []
     console = Replay(machine.hub.record, ended=not machine.hub.open)
-    again = VirtMachine(replace(config, engine=machine.engine.name), console)
+    again = VirtMachine(config._replace(engine=machine.engine.name), console)
     console.instant = lambda: again.instant
     again.input_open_now = lambda: False  # nobody types but the record
     try:

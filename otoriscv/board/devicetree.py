@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.board import memory_map as at
 from otoriscv.board.fdt import Node, Value, cells, to_blob
@@ -19,8 +18,7 @@ _FDT_ALIGN: Final = 2 << 20
 _FDT_CEILING: Final = 3 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class TreeConfig:
+class TreeConfig(NamedTuple):
     """What varies between virt machines. ``mmu`` is sv32, sv39, sv48, sv57 or None."""
 
     isa: str

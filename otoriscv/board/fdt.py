@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 __all__ = ["Cells", "Node", "Value", "cells", "to_blob"]
@@ -36,17 +35,17 @@ def cells(*values: int, size: int = 1) -> Cells:
     return Cells(out)
 
 
-@dataclass(slots=True)
 class Node:
     """A node: properties by name and child nodes, both kept in order."""
 
-    name: str
-    properties: dict[str, Value] = field(default_factory=dict)
-    children: list[Node] = field(default_factory=list)
+    def __init__(self, name: str, properties: dict[str, Value] | None = None) -> None:
+        self.name = name
+        self.properties = {} if properties is None else properties
+        self.children: list[Node] = []
 
     def add(self, name: str, properties: dict[str, Value] | None = None) -> Node:
         """Append and return a child node."""
-        child = Node(name, properties or {})
+        child = Node(name, properties)
         self.children.append(child)
         return child
 

@@ -8,8 +8,7 @@ run, which goes on afterwards with the instruction that was hooked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otoriscv.board.points import HOOKS
 from otoriscv.core.layout import HART, MACHINE
@@ -25,8 +24,7 @@ INTERRUPT: Final = 1 << 63
 _TRAP_EXITS: Final = MACHINE["trap_exits"]
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedAccess:
+class WatchedAccess(NamedTuple):
     """A memory access about to be done. *value* is what a store or an AMO writes."""
 
     address: int

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["Forward", "Net", "NetError", "UserNet", "parse_net"]
 
@@ -21,8 +20,7 @@ class NetError(Exception):
     """The network cannot be had; one line that says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Net:
+class Net(NamedTuple):
     """A network card on a TCP connection, which it makes or (*listen*) waits for."""
 
     host: str
@@ -31,8 +29,7 @@ class Net:
     mac: bytes = _MAC
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(NamedTuple):
     """A port of the host (0: any free one) that leads to one of the guest.
 
     *guest* None is the address that the first guest gets by DHCP.
@@ -49,8 +46,7 @@ class Forward:
         return f"{kind}:{self.host}:{self.host_port}-{self.guest or ''}:{self.guest_port}"
 
 
-@dataclass(frozen=True, slots=True)
-class UserNet:
+class UserNet(NamedTuple):
     """A network behind the host's own connections, with DHCP and DNS (libslirp).
 
     The host is *network*'s address 2, DNS 3, and the first guest gets 15. *restrict*: the guest
@@ -140,20 +136,20 @@ def _switch(value: str) -> bool:
 #: The options of ``user``: what each does to a network, and how its value is written.
 _USER: Final[Mapping[str, tuple[Callable[[UserNet, str], UserNet], str]]] = {
     "hostfwd": (
-        lambda net, value: replace(net, forwards=(*net.forwards, _forward(value))),
+        lambda net, value: net._replace(forwards=(*net.forwards, _forward(value))),
         "[tcp|udp]:[HOSTADDRESS]:PORT-[GUESTADDRESS]:PORT",
     ),
     "net": (
-        lambda net, value: replace(net, network=_network(value)),
+        lambda net, value: net._replace(network=_network(value)),
         "ADDRESS/LENGTH, at most /27",
     ),
-    "restrict": (lambda net, value: replace(net, restrict=_switch(value)), "on or off"),
-    "ipv6": (lambda net, value: replace(net, ipv6=_switch(value)), "on or off"),
+    "restrict": (lambda net, value: net._replace(restrict=_switch(value)), "on or off"),
+    "ipv6": (lambda net, value: net._replace(ipv6=_switch(value)), "on or off"),
     "hostname": (
-        lambda net, value: replace(net, hostname=_hostname(value)),
+        lambda net, value: net._replace(hostname=_hostname(value)),
         "a name of at most 32 letters",
     ),
-    "mac": (lambda net, value: replace(net, mac=_mac(value)), "six bytes, of no group of stations"),
+    "mac": (lambda net, value: net._replace(mac=_mac(value)), "six bytes, of no group of stations"),
 }
 
 

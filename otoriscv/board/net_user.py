@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from otoriscv import tools
@@ -43,7 +42,7 @@ class UserModeNet(FramePump):
         self.forwards: list[Forward] = []
         try:
             for rule in config.forwards:
-                self.forwards.append(replace(rule, host_port=self._slirp.forward(rule)))
+                self.forwards.append(rule._replace(host_port=self._slirp.forward(rule)))
         except NetError:
             self._slirp.close()
             raise

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otoriscv.board.snapshot_check import mismatch
 from otoriscv.board.snapshot_pages import Pages, restore_pages, save_pages
@@ -38,8 +37,7 @@ class SnapshotError(Exception):
     """This cannot be saved, or not be restored here; one line that says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that a device will be told, so many instants from now.
 
     *device* counts the bus's devices, *method* is the one to call; or *callback* is any function.
@@ -51,8 +49,7 @@ class Event:
     callback: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A machine's state. *identity* says which machines it fits."""
 
     identity: Mapping[str, Any]

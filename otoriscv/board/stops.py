@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 __all__ = ["Stop", "StopReason"]
 
@@ -25,8 +25,7 @@ class StopReason(Enum):
     ENDED = "ended"  # `Machine.end`: an expectation or the like; ``code`` is the exit code
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """The end of a run: ``hart`` caused it, ``pc`` is where that hart goes on."""
 
     reason: StopReason

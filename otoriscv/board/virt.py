@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from otoriscv.board import memory_map as at
 from otoriscv.board.boot import Bios, plan_boot, uses_builtin
@@ -43,8 +42,7 @@ _VIRTUAL_EPOCH_NS: Final = 1_704_067_200 * 10**9
 _SEED_SIZE: Final = 32  # QEMU's
 
 
-@dataclass(frozen=True, slots=True)
-class VirtConfig:
+class VirtConfig(NamedTuple):
     """What varies between virt machines; the fields are `otoriscv boot`'s options."""
 
     image: Image | None = None
@@ -61,10 +59,10 @@ class VirtConfig:
     misaligned: Literal["emulate", "trap"] = "emulate"
     append: str = ""
     arguments: Sequence[str] = ()
-    virtio: VirtioConfig = field(default_factory=VirtioConfig)
+    virtio: VirtioConfig = VirtioConfig()
     semihosting: bool = True
     semihosting_dir: str | None = None
-    jit: JitSettings = field(default_factory=JitSettings)
+    jit: JitSettings = JitSettings()
 
 
 class VirtMachine(Machine):
@@ -80,7 +78,7 @@ class VirtMachine(Machine):
             known = [i for i in (config.image, config.bios) if isinstance(i, Image)]
             isa = Isa.full(known[0].xlen if known else 64)
         # Machine mode is made of CSRs (privileged spec, chapter 2), whatever --isa leaves out.
-        isa = replace(isa, extensions=isa.extensions | {"Zicsr"})
+        isa = isa._replace(extensions=isa.extensions | {"Zicsr"})
         boot = (at.BOOT_ROM.base, at.BOOT_ROM.size)
         own = [*config.ram, *config.rom]
         self._builtin = uses_builtin(config.bios, config.image)
@@ -278,7 +276,7 @@ class VirtMachine(Machine):
         """Put another image in place of the first, and reset. `ImageError` when it does not fit."""
         if image.xlen != self.xlen:
             raise ImageError(f"{image.path}: is a {image.xlen}-bit program for rv{self.xlen}")
-        config = replace(self.config, image=image)
+        config = self.config._replace(image=image)
         if uses_builtin(config.bios, image) != self._builtin:
             what = "needs" if self._builtin is False else "does without"
             raise ImageError(f"{image.path}: {what} the built-in firmware, unlike the image before")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otoriscv.devices.entropy import Entropy
 from otoriscv.devices.virtio.blk import VirtioBlk
@@ -25,8 +24,7 @@ DEVICES: Final = ("virtio-console", "virtio-rng")
 _FLAGS: Final = ("readonly", "snapshot")
 
 
-@dataclass(frozen=True, slots=True)
-class Drive:
+class Drive(NamedTuple):
     """A disk: an image file; writes go nowhere, or are forgotten."""
 
     path: str
@@ -34,8 +32,7 @@ class Drive:
     snapshot: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class VirtioConfig:
+class VirtioConfig(NamedTuple):
     """All virtio devices of a machine."""
 
     drives: Sequence[Drive] = ()
@@ -74,15 +71,15 @@ def _connect(
     return SocketNet(net, wake, notice)
 
 
-@dataclass(slots=True)
 class VirtioParts:
     """The devices made from a `VirtioConfig`, and what has to be closed."""
 
-    devices: list[VirtioDevice] = field(default_factory=list)
-    disks: list[Disk] = field(default_factory=list)
-    console: VirtioConsole | None = None
-    card: VirtioNet | None = None
-    net: FramePump | None = None
+    def __init__(self) -> None:
+        self.devices: list[VirtioDevice] = []
+        self.disks: list[Disk] = []
+        self.console: VirtioConsole | None = None
+        self.card: VirtioNet | None = None
+        self.net: FramePump | None = None
 
     @staticmethod
     def make(

@@ -7,9 +7,8 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from otoriscv.board.boot import Bios
 from otoriscv.board.console import Console, NullConsole, open_console
@@ -304,8 +303,7 @@ def jit_settings(args: argparse.Namespace) -> JitSettings:
     return JitSettings(args.jit_threshold, args.jit_workers, cache, args.cache_size)
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(NamedTuple):
     """A machine and its console."""
 
     machine: VirtMachine
@@ -320,7 +318,7 @@ def _image(args: argparse.Namespace, isa: Isa | None, base: int) -> Image | None
     if path is None:
         return None
     image = load_image(path, xlen=None if isa is None else isa.xlen, base=base)
-    return image if args.symbols is None else replace(image, symbols=load_symbols(args.symbols))
+    return image if args.symbols is None else image._replace(symbols=load_symbols(args.symbols))
 
 
 def _bios(args: argparse.Namespace, xlen: int | None, base: int) -> Bios:

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -221,7 +220,7 @@ class Session:
             if stop.reason is StopReason.RESET:
                 if self._panic.line is not None:
                     ended, what = StopReason.ENDED, self._panicked
-                    return replace(stop, reason=ended, code=FAILED, message=what)
+                    return stop._replace(reason=ended, code=FAILED, message=what)
                 machine.reset()
                 self.reset()
             elif stop.reason is not StopReason.REQUEST:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 __all__ = ["MAX_LOOPS", "AgentError", "Code", "Insn", "decode"]
@@ -70,8 +69,7 @@ _NOT_HERE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Insn:
+class Insn(NamedTuple):
     """One instruction; *at* and *next* are offsets, *depth* is the stack's height before it."""
 
     at: int
@@ -82,8 +80,7 @@ class Insn:
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """A verified program: what can be reached of it, by offset."""
 
     insns: dict[int, Insn]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["AgentPrograms"]
 
 
-@dataclass(frozen=True, slots=True)
-class AgentPrograms:
+class AgentPrograms(NamedTuple):
     """What a breakpoint evaluates instead of stopping, as bytecode."""
 
     conditions: tuple[bytes, ...] = ()  #: it does not matter while all of them are false

@@ -7,8 +7,7 @@ it names that compressed form only; ``fs2=fs1``, that these two are the same reg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.isa.table import ABI_NUMBERS, FLOAT_FIELDS
 
@@ -89,8 +88,7 @@ sfence.vma | rs1    | sfence.vma rs2=zero
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(NamedTuple):
     """Another name for a base instruction with some operands fixed."""
 
     name: str

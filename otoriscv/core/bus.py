@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 __all__ = ["Access", "Bus", "BusFault", "Device"]
 
@@ -13,8 +12,7 @@ class BusFault(Exception):
     """Raised by a device, or by the bus for a hole: the guest gets an access fault."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """Who accesses a device, and how wide: ``size`` in bytes (1, 2, 4 or 8), ``hart`` its index."""
 
     size: int
@@ -39,8 +37,7 @@ class Device(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Mapping:
+class _Mapping(NamedTuple):
     base: int
     size: int
     device: Device

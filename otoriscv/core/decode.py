@@ -5,8 +5,7 @@ Both are derived from the rows, and so are the handler numbers that they share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core import decode_native
 from otoriscv.core.isa.handlers import (
@@ -32,8 +31,7 @@ _CACHE_LIMIT: Final = 1 << 14
 _NO_VARIANT: Final[frozenset[str]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Insn:
+class Insn(NamedTuple):
     """A decoded instruction. ``row`` is the base row; ``source`` the row that was encoded."""
 
     row: Row

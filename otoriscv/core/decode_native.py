@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from otoriscv.core.isa.handlers import ILLEGAL2, ILLEGAL4, VARIANTS, numbers, variant_sets
 from otoriscv.core.isa.strings import extension_bit
@@ -20,8 +20,7 @@ from otoriscv.core.uop import Builder, Value, Var
 __all__ = ["decode_entry"]
 
 
-@dataclass
-class _State:
+class _State(NamedTuple):
     """What the routine's parts share."""
 
     b: Builder

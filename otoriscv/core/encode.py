@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.aliases import ALIASES
 from otoriscv.core.csr_names import NUMBERS
@@ -64,8 +63,7 @@ def _rows(name: str, xlen: int) -> list[Row]:
     return [r for r in TABLE.rows if r.name == name and xlen in r.xlens]
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(NamedTuple):
     """One way to write an instruction: its row, operand template, and fixed operands."""
 
     row: Row
@@ -207,8 +205,7 @@ def evaluate(text: str, symbols: Mapping[str, int], pc: int = 0) -> int:
 # -- programs
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
+class _Statement(NamedTuple):
     line: int
     text: str
     pc: int

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otoriscv.core.fold import evaluate, signed
 from otoriscv.core.layout import HART, MACHINE, hart_offset
@@ -19,8 +19,7 @@ __all__ = ["End", "Evaluator"]
 _LEAVES = frozenset(("const", "operand", "pc", "param"))
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """How a program ended: the operation and its argument values; ``next`` when it ran through."""
 
     op: str

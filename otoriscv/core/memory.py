@@ -7,8 +7,7 @@ import ctypes
 import mmap
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.backing import Backing
 from otoriscv.core.layout import (
@@ -130,8 +129,7 @@ class Arena:
             return
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A RAM or ROM range; ``offset`` is where it lies in the arena."""
 
     base: int

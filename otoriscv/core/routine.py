@@ -7,15 +7,14 @@ they exist once. Parameters and the result are 64 bits wide; state is reached th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otoriscv.core.uop import Builder, Value, prune
 
 __all__ = ["ROUTINES", "Routine", "build", "routine"]
 
 
-@dataclass(frozen=True, slots=True)
-class Routine:
+class Routine(NamedTuple):
     """A named micro-op function; ``write(b, *params)`` emits its body for ``b.xlen``."""
 
     name: str

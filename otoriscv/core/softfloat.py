@@ -11,8 +11,7 @@ the value is ``sig * 2**(exp - bias - 63)``; zero is sig 0 with an exponent belo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.routine import ROUTINES, Routine
@@ -40,8 +39,7 @@ class RM:
     RMM: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """A binary interchange format; *precision* counts the leading one.
 
     *letter* and *code* stand for it in mnemonics and in encodings, *extension* computes with it.

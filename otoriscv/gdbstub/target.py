@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -97,8 +96,7 @@ class StopEvent(NamedTuple):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterInfo:
+class RegisterInfo(NamedTuple):
     """A register as gdb sees it. ``group`` is the target.xml feature: cpu, fpu, csr or virtual."""
 
     name: str

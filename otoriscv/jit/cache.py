@@ -16,9 +16,8 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.jit.settings import CACHE_BYTES, JitSettings
 
@@ -53,8 +52,7 @@ def cache_folder() -> Path:
         return Path(tempfile.gettempdir(), "otoriscv")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file of the cache: its size in bytes and when it was last used (seconds since 1970)."""
 
     path: Path

@@ -8,8 +8,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otoriscv.jit.engine import Engine, EngineUnavailable, Platform
 from otoriscv.jit.settings import JitSettings
@@ -44,8 +43,7 @@ ENGINES: Final[dict[str, tuple[str, str, str]]] = {
 _NATIVE: Final = {("Linux", "x86_64"), ("Linux", "aarch64")}
 
 
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
+class EngineInfo(NamedTuple):
     """Whether an engine can run here; ``reason`` and ``hint`` say why not and what would help."""
 
     name: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
@@ -26,8 +25,7 @@ class BlockExit(IntEnum):
     STOP = 3  #: leave with the slot ``exit_code``; when that is 0, poll and go on at ``pc``
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """What a backend's blocks can do; what they cannot is the dispatcher's to see to."""
 
     native: bool  #: machine code, entered by native dispatch: `execute` is for tests

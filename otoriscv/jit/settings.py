@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.jit.engine import EngineUnavailable
 
@@ -33,8 +32,7 @@ def _number(name: str) -> int | None:
     return int(value) if value else None
 
 
-@dataclass(frozen=True, slots=True)
-class JitSettings:
+class JitSettings(NamedTuple):
     """None, everywhere: what the environment says, else the default.
 
     *threshold*: how often a place is seen hot before it is compiled; 1 also looks often.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.board.loaders.symbols import SymbolTable
 
@@ -21,8 +20,7 @@ class ImageError(Exception):
     """The image cannot be loaded; one line that says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """Bytes for physical *address*; up to *size* the rest is zero (never materialised).
 
     *moved* says that the program will run elsewhere (ELF: p_vaddr is not p_paddr): then the zero
@@ -42,8 +40,7 @@ class Segment:
         return len(self.data) if self.moved else self.size
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """A loaded image. *kind* is elf, hex, raw or linux; a linux one has still to be `moved`."""
 
     path: str
@@ -51,7 +48,7 @@ class Image:
     xlen: int
     entry: int
     segments: tuple[Segment, ...]
-    symbols: SymbolTable = field(default_factory=SymbolTable)
+    symbols: SymbolTable = SymbolTable()
 
     @property
     def used(self) -> list[tuple[int, int]]:
@@ -69,8 +66,8 @@ class Image:
 
     def moved(self, offset: int) -> Image:
         """The same *offset* bytes higher; its symbols are virtual addresses and stay."""
-        segments = tuple(replace(s, address=s.address + offset) for s in self.segments)
-        return replace(self, entry=self.entry + offset, segments=segments)
+        segments = tuple(s._replace(address=s.address + offset) for s in self.segments)
+        return self._replace(entry=self.entry + offset, segments=segments)
 
 
 def check_overlaps(segments: Sequence[Segment]) -> None:
@@ -97,7 +94,7 @@ def fit(image: Image, memory: Sequence[tuple[int, int]]) -> Image:
         else:
             merged.append([base, base + size])
     segments = tuple(_fit_segment(s, merged, image.path) for s in image.segments)
-    return replace(image, segments=segments)
+    return image._replace(segments=segments)
 
 
 def _fit_segment(segment: Segment, memory: list[list[int]], path: str) -> Segment:

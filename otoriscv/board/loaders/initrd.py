@@ -11,9 +11,8 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from otoriscv.board.loaders.compressed import decompress
 from otoriscv.board.loaders.image import ImageError
@@ -47,8 +46,7 @@ _FILE_SYSTEMS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Initrd:
+class Initrd(NamedTuple):
     """A RAM disk as it goes into memory."""
 
     path: str

@@ -8,7 +8,6 @@ type or, without a stub, by the offset from the start of RAM that it is linked f
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from typing import Final
 
 from otoriscv.board.loaders.compressed import decompress
@@ -106,7 +105,7 @@ def linux_from_elf(image: Image) -> Image:
         at = s.address - first.address
         flat[at : at + len(s.data)] = s.data
     kernel = load_linux(bytes(flat), image.path, image.xlen)
-    return replace(kernel, symbols=image.symbols)
+    return kernel._replace(symbols=image.symbols)
 
 
 def unpack_zboot(data: bytes, limit: int) -> bytes | None:

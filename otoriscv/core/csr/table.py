@@ -9,8 +9,7 @@ half zero on RV32. Writes legalise: what cannot be stored is dropped, or the old
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.isa.strings import extension_bit
 from otoriscv.core.uop import Builder, Value
@@ -26,8 +25,7 @@ Guard = Callable[[Builder, Value], Value]
 Legal = Callable[[Builder, Value, Value], Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """How a CSR is read and written; writes are ignored without *write*."""
 
     read: Read
@@ -35,8 +33,7 @@ class Access:
     guard: Guard | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Csr:
+class Csr(NamedTuple):
     """One CSR. It exists when the hart has extension *needs* and XLEN is *xlen* (0: either)."""
 
     number: int

@@ -7,10 +7,9 @@ computes it, and the Python decoder gets it from the same text through constant 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otoriscv.core.fcsr import FCSR, FFLAGS
 from otoriscv.core.isa.sem import CAUSE
@@ -115,8 +114,7 @@ def _special(name: str, semantics: Callable[[Sem], None] | None = None) -> Row:
 ILLEGAL: Final = _special("illegal", _illegal)
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(NamedTuple):
     """What the interpreters have one piece of code for."""
 
     row: Row

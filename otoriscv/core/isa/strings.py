@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.isa.table import TABLE, has_ext
 
@@ -106,8 +105,7 @@ def _order(name: str) -> tuple[int, int, str]:
     return 1 + "ZSX".index(name[0]), second, name
 
 
-@dataclass(frozen=True, slots=True)
-class Isa:
+class Isa(NamedTuple):
     """An XLEN and the extensions that are on, implied ones included."""
 
     xlen: int

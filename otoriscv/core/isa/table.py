@@ -17,9 +17,8 @@ Compressed rows have no meaning of their own: they name the base instruction the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from otoriscv.core.isa.sem import Sem
@@ -44,8 +43,7 @@ FLOAT_FIELDS: Final = {"fd": "rd", "fs1": "rs1", "fs2": "rs2", "fs3": "rs3"}
 ENTRY_SLOTS: Final = ("imm", "aux")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """An operand: ``pieces`` are (low bit in the word, low bit in the value, bits)."""
 
     name: str
@@ -89,8 +87,7 @@ class Field:
         return word
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One encoding. ``mask`` and ``match`` are its fixed bits; ``fields`` its operands by name."""
 
     name: str
@@ -108,7 +105,7 @@ class Row:
     variants: tuple[str, ...]
     expands: str = ""
     hint: bool = False
-    aliases: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
 
     @property
     def usual_rounding(self) -> int:

@@ -7,8 +7,7 @@ does raises `QueueError`; the transport answers it with DEVICE_NEEDS_RESET.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from otoriscv.devices.protocols import MEMORY_FAULTS
 from otoriscv.devices.state import Stateful
@@ -41,8 +40,7 @@ class GuestMemory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """A descriptor chain: (address, length) of what the device reads, then of what it writes."""
 
     memory: GuestMemory

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.agent import FALSE, TRUE, NotCompiled, translate, translate_command
 from otoriscv.core.agent_programs import AgentPrograms
@@ -96,8 +95,7 @@ def handler_text(xlen: int, address: int, programs: AgentPrograms, own: int) -> 
     return "\n\n".join([DECLARATIONS, function, ATTRIBUTES])
 
 
-@dataclass(frozen=True, slots=True)
-class _Adopted:
+class _Adopted(NamedTuple):
     programs: AgentPrograms
     own: int
     slot: int

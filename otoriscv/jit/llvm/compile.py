@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otoriscv.jit.engine import EngineUnavailable
 
@@ -19,8 +18,7 @@ _R_X86_64_PC32, _R_X86_64_PLT32 = 2, 4
 _R_AARCH64_PREL32, _R_AARCH64_CALL26, _R_AARCH64_JUMP26 = 261, 283, 282
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(NamedTuple):
     """Machine code that runs at any address; ``symbols`` are offsets into ``code``."""
 
     code: bytes

@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import chain, compress
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.architecture import TABLE
 from otoriscv.core.decode import Decoder, Insn, Isa, numbers
@@ -66,8 +65,7 @@ def region_key(near: bytes, *circumstances: object) -> str:
     return f"place-{h.hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What to compile: the code around *pc* as it is now, and what holds of the machine."""
 
     pc: int
@@ -110,8 +108,7 @@ class Request:
         return dict.fromkeys(self.breakpoints, STOP) | evaluated
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledRegion:
+class CompiledRegion(NamedTuple):
     """Position-independent code with its entries: pc, offset in the code, interpreter handler."""
 
     pc: int
@@ -157,7 +154,7 @@ class CompiledRegion:
         return f"region-{hashlib.sha256(f'{key} {self.digest}'.encode()).hexdigest()}"
 
     def pack(self) -> bytes:
-        fields = asdict(self)
+        fields = self._asdict()
         del fields["code"]
         fields["starts"] = self.starts.hex()
         head = json.dumps(fields).encode()

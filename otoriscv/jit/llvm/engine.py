@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from otoriscv.core.layout import (
@@ -286,7 +285,7 @@ class LlvmEngine(InterpEngine):
         request = None if place is None else self._make_request(hart, pc, place, SAMPLE_JUMP)
         if request is None:
             raise JitError(f"no code to compile at {pc:#x}")
-        request = replace(request, limit=limit, lines=b"", elsewhere=(), at_head=False)
+        request = request._replace(limit=limit, lines=b"", elsewhere=(), at_head=False)
         region = compile_request(request)
         self._install(request, region)
         return region

@@ -9,8 +9,7 @@ that first access, so it may be stricter than need be: the interpreter goes on t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.layout import LINE_READS, LINE_SHIFT, LINE_WRITES, LINES
 from otoriscv.core.slow import READS, WRITES
@@ -24,8 +23,7 @@ _WATCHED: Final = LINE_READS | LINE_WRITES
 _REACH: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """The RAM that flat code accesses directly: guest base, size, arena offset."""
 
     base: int

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from otoriscv.core.isa.handlers import FIRST_REGION, SPECIAL
 from otoriscv.core.layout import (
@@ -42,8 +41,7 @@ _ENTRIES: Final = MACHINE["region_entries"]
 _FILTER: Final = MACHINE["region_filter"]
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A region and the arena offset of its address 0."""
 
     region: CompiledRegion
@@ -63,8 +61,7 @@ class Placed:
         return [pc + self.delta for pc in self.region.covered]
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(NamedTuple):
     placed: Placed
     code: int  # host address
     first: int  # slot of its first entry

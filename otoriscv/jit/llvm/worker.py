@@ -23,7 +23,6 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from otoriscv.jit.cache import DiskCache
@@ -53,21 +52,21 @@ COMMAND: Final = (sys.executable, "-c", "from otoriscv.jit.llvm.worker import ma
 Answer = tuple[Request, CompiledRegion | JitError]
 
 
-@dataclass(slots=True)
 class _Job:
-    request: Request
-    tries: int = 0
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.tries = 0
 
 
-@dataclass(slots=True)
 class _Worker:
-    process: subprocess.Popen[bytes]
-    later: int  # a file that it reads once its pipe has ended
-    job: _Job | None = None
-    since: float = 0.0
-    answers: int = 0
-    unsent: bytearray = field(default_factory=bytearray)
-    received: bytearray = field(default_factory=bytearray)
+    def __init__(self, process: subprocess.Popen[bytes], later: int) -> None:
+        self.process = process
+        self.later = later  # a file that it reads once its pipe has ended
+        self.job: _Job | None = None
+        self.since = 0.0
+        self.answers = 0
+        self.unsent = bytearray()
+        self.received = bytearray()
 
 
 class Workers:

@@ -10,8 +10,7 @@ least `Trace.longest` of it must be left.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from otoriscv.core.isa.sem import Sem
 from otoriscv.core.isa.table import Row
@@ -30,8 +29,7 @@ LIMIT = 48
 EXTEND = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """An instruction at an address."""
 
     pc: int
@@ -42,8 +40,7 @@ class Decoded:
     variant: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """A compiled trace; ``pages`` are the (address, length) spans that it was made from."""
 
     run: Callable[[Any, int], tuple[int, int]]
