@@ -20,11 +20,13 @@ from otoriscv.core.layout import MACHINE
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm import engine as engine_module
-from otoriscv.jit.llvm import worker as worker_module
-from otoriscv.jit.llvm.compiler import CompiledRegion, JitError, Request, compile_request, find
+from otoriscv.jit.llvm import workers as workers_module
+from otoriscv.jit.llvm.compiler import compile_request
 from otoriscv.jit.llvm.engine import LlvmEngine
-from otoriscv.jit.llvm.worker import COMMAND, Answer, Workers
-from otoriscv.jit.regions import LIMIT_HOT
+from otoriscv.jit.llvm.messages import message, messages
+from otoriscv.jit.llvm.request import CompiledRegion, JitError, Request, find
+from otoriscv.jit.llvm.workers import COMMAND, Answer, Workers
+from otoriscv.jit.protocol import HOT_REGION_LIMIT
 from otoriscv.jit.settings import JitSettings
 
 pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
@@ -180,7 +182,7 @@ def test_a_worker_that_compiled_much_is_let_go(
     started: list[Workers], store: DiskCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What each compile leaves behind in it does not add up; no request notices."""
-    monkeypatch.setattr(worker_module, "_ENOUGH", 2)
+    monkeypatch.setattr(workers_module, "_ENOUGH", 2)
     workers = Workers(1, store)
     started.append(workers)
     seen = []
@@ -266,9 +268,9 @@ def test_much_may_wait_at_the_end(store: DiskCache) -> None:
 
 
 def test_what_was_cut_off_is_no_request() -> None:
-    whole = worker_module._message(request())
+    whole = message(request())
     for size in (0, 5, 8, len(whole) - 1):
-        assert list(worker_module._requests(io.BytesIO(whole + whole[:size]))) == [request()]
+        assert list(messages(io.BytesIO(whole + whole[:size]))) == [request()]
 
 
 def test_without_a_cache_nothing_is_compiled_at_the_end(tmp_path: Path) -> None:
@@ -418,7 +420,7 @@ def test_a_loop_too_large_for_a_region(xlen: int) -> None:
         if engine == "llvm":
             assert made.m[MACHINE["region_steps"]] > 0
             assert isinstance(made.engine, LlvmEngine)
-            assert all(r.instructions <= LIMIT_HOT for r in made.engine.regions())
+            assert all(r.instructions <= HOT_REGION_LIMIT for r in made.engine.regions())
         made.close()
     assert ends[0] == ends[1]
 

@@ -17,8 +17,9 @@ from otoriscv.core.encode import assemble
 from otoriscv.core.layout import LINE_CODE, MACHINE, MEM, REGION_FILTER, SAMPLE_PC
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.arena import CodeArena
-from otoriscv.jit.llvm.compiler import FEW, Pointless, Request, compile_request
+from otoriscv.jit.llvm.compiler import FEW, compile_request
 from otoriscv.jit.llvm.engine import LlvmEngine
+from otoriscv.jit.llvm.request import Pointless, Request
 from otoriscv.jit.regions import discover, text, to_dot
 
 pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")

@@ -18,10 +18,11 @@ from otoriscv.core.layout import MACHINE
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm import engine as engine_module
-from otoriscv.jit.llvm.compiler import JitError, Request, compile_request
+from otoriscv.jit.llvm.compiler import compile_request
 from otoriscv.jit.llvm.engine import LlvmEngine
 from otoriscv.jit.llvm.profile import MOST, Profile
-from otoriscv.jit.llvm.worker import Answer, Workers
+from otoriscv.jit.llvm.request import JitError, Request
+from otoriscv.jit.llvm.workers import Answer, Workers
 from otoriscv.jit.settings import JitSettings
 
 pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")

@@ -10,7 +10,8 @@ from otoriscv.board.loaders import Image, load_image
 from otoriscv.board.loaders.image import ImageError
 from otoriscv.core.decode import Decoder, Insn, Isa, IsaError
 from otoriscv.core.disassemble import disassemble
-from otoriscv.jit.regions import LIMIT, discover, text, to_dot
+from otoriscv.jit.protocol import REGION_LIMIT
+from otoriscv.jit.regions import discover, text, to_dot
 
 __all__ = ["add_arguments", "add_parser", "listing", "run"]
 
@@ -42,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     cfg.add_argument("--entry", metavar="ADDRESS", help="or a symbol (default: the image's entry)")
     cfg.add_argument(
-        "--limit", type=_number, default=LIMIT, metavar="N",
-        help=f"instructions in the region at most (default {LIMIT})",
+        "--limit", type=_number, default=REGION_LIMIT, metavar="N",
+        help=f"instructions in the region at most (default {REGION_LIMIT})",
     )  # fmt: skip
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
 
-__all__ = ["BlockExit", "Capabilities", "CompiledBlock", "JitBackend", "JitError"]
+__all__ = [
+    "HOT_REGION_LIMIT", "REGION_LIMIT", "BlockExit", "Capabilities", "CompiledBlock", "JitBackend",
+    "JitError",
+]  # fmt: skip
+
+#: Instructions in a region at most.
+REGION_LIMIT: Final = 512
+#: The same once it proved hot.
+HOT_REGION_LIMIT: Final = 4096
 
 
 class JitError(Exception):

@@ -19,13 +19,10 @@ from otoriscv.core.isa.table import Row
 from otoriscv.core.layout import PAGE, PAGE_SHIFT
 from otoriscv.core.policy import TlbPolicy
 from otoriscv.core.uop import uses_op
+from otoriscv.jit.protocol import REGION_LIMIT
 
-__all__ = ["LIMIT", "LIMIT_HOT", "Block", "Region", "discover", "text", "to_dot"]
+__all__ = ["Block", "Region", "discover", "text", "to_dot"]
 
-#: Instructions in a region at most.
-LIMIT: Final = 512
-#: The same once it proved hot.
-LIMIT_HOT: Final = 4096
 #: Entries of a region at most: the hot pc, loop heads, places where calls come back.
 MAX_ENTRIES: Final = 64
 
@@ -204,7 +201,7 @@ def discover(
     entry: int,
     xlen: int,
     decode: Callable[[int], Insn | None],
-    limit: int = LIMIT,
+    limit: int = REGION_LIMIT,
     history: Sequence[int] = (),
     splits: frozenset[int] = frozenset(),
     elsewhere: frozenset[int] = frozenset(),

@@ -22,8 +22,8 @@ from typing import Final
 from otoriscv import Machine
 from otoriscv.board.stops import StopReason
 from otoriscv.core.layout import MACHINE, MAX_REGIONS
-from otoriscv.jit.llvm.compiler import JitError
 from otoriscv.jit.llvm.engine import LlvmEngine
+from otoriscv.jit.protocol import JitError
 
 BEGIN, END = "begin_signature", "end_signature"
 APART: Final = 32  # instructions from one entry to the next

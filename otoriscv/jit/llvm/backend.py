@@ -11,13 +11,12 @@ from otoriscv.core.mode import FLAT
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS
-from otoriscv.jit.protocol import BlockExit, Capabilities, JitError
-from otoriscv.jit.regions import LIMIT
+from otoriscv.jit.protocol import REGION_LIMIT, BlockExit, Capabilities, JitError
 
 if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
-    from otoriscv.jit.llvm.compiler import CompiledRegion
     from otoriscv.jit.llvm.engine import LlvmEngine
+    from otoriscv.jit.llvm.request import CompiledRegion
 
 __all__ = ["LlvmBackend", "RegionBlock"]
 
@@ -68,7 +67,7 @@ class LlvmBackend:
         relocatable=True,
         background=True,
         persistent=True,
-        limit=LIMIT,
+        limit=REGION_LIMIT,
     )
 
     def __init__(self, platform: Platform, engine: LlvmEngine, hart: Hart) -> None:
@@ -83,7 +82,7 @@ class LlvmBackend:
         """The region entered at *address*, installed."""
         if not mode & FLAT:
             raise JitError("regions for translated addresses are made by the engine itself")
-        region = self._engine.compile_now(self._hart, address, min(limit, LIMIT))
+        region = self._engine.compile_now(self._hart, address, min(limit, REGION_LIMIT))
         if not self.is_installed(region):
             raise JitError(f"the region at {address:#x} cannot be entered: a larger one is there")
         return RegionBlock(self, region, mode)

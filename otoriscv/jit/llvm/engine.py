@@ -34,28 +34,28 @@ from otoriscv.jit.interp.engine import InterpEngine
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.around import Around
-from otoriscv.jit.llvm.compiler import (
+from otoriscv.jit.llvm.installed import InstalledRegions, Placed
+from otoriscv.jit.llvm.profile import Profile, program_name
+from otoriscv.jit.llvm.request import (
     KEY_BYTES,
     STOP,
     CompiledRegion,
     JitError,
     Pointless,
     Request,
-    compile_request,
     find,
     hash_conditions,
     region_key,
 )
-from otoriscv.jit.llvm.installed import InstalledRegions, Placed
-from otoriscv.jit.llvm.profile import Profile, program_name
 from otoriscv.jit.llvm.watched import WatchedLines
-from otoriscv.jit.llvm.worker import Workers
+from otoriscv.jit.llvm.workers import Workers
+from otoriscv.jit.protocol import HOT_REGION_LIMIT, REGION_LIMIT
 from otoriscv.jit.python.engine import PythonEngine
-from otoriscv.jit.regions import LIMIT, LIMIT_HOT
 from otoriscv.jit.settings import JitSettings
 
 if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
+    from otoriscv.jit.cache import DiskCache
 
 __all__ = ["LlvmEngine"]
 
@@ -110,6 +110,12 @@ def _block(mark: int) -> int:
 def _near(mark: int) -> int:
     """The 16 bytes that a place is in."""
     return mark & ~15 | mark & 1
+
+
+def _compile(request: Request, store: DiskCache | None = None) -> CompiledRegion:
+    from otoriscv.jit.llvm.compiler import compile_request  # where workers do it, they need it
+
+    return compile_request(request, store)
 
 
 class LlvmEngine(InterpEngine):
@@ -286,7 +292,7 @@ class LlvmEngine(InterpEngine):
         if request is None:
             raise JitError(f"no code to compile at {pc:#x}")
         request = request._replace(limit=limit, lines=b"", elsewhere=(), at_head=False)
-        region = compile_request(request)
+        region = _compile(request)
         self._install(request, region)
         return region
 
@@ -505,7 +511,7 @@ class LlvmEngine(InterpEngine):
             self._install(request, cached)
         elif self._workers is None:
             try:
-                self._arrived(request, compile_request(request, self._store))
+                self._arrived(request, _compile(request, self._store))
             except JitError as error:
                 self._arrived(request, error)
         else:
@@ -517,7 +523,7 @@ class LlvmEngine(InterpEngine):
         place, window = mark & ~1, None if mark & 1 else self._around.window()
         near = bytes(self._p.arena.view8[place : place + KEY_BYTES])
         watching = 0 if window is None else self._watching
-        key = region_key(near, pc, self._isa, {}, window, watching, LIMIT)
+        key = region_key(near, pc, self._isa, {}, window, watching, REGION_LIMIT)
         return bool(self._applied) or self._store.has(key)
 
     def _let_wait(self, near: int, pc: int, mark: int, kind: int) -> None:
@@ -596,7 +602,7 @@ class LlvmEngine(InterpEngine):
             window=window,
             watching=0 if window is None else self._watching,
             history=self._around.history(start, end),
-            limit=LIMIT_HOT if kind == SAMPLE_REGION else LIMIT,
+            limit=HOT_REGION_LIMIT if kind == SAMPLE_REGION else REGION_LIMIT,
             place=place,
             lines=bytes(self._p.arena.view8[first:last]),
             elsewhere=tuple(each - delta for each in others),

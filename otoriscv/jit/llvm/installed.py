@@ -27,7 +27,7 @@ from otoriscv.core.layout import (
 from otoriscv.core.memory import Arena
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
-from otoriscv.jit.llvm.compiler import CompiledRegion, hash_spans
+from otoriscv.jit.llvm.request import CompiledRegion, hash_spans
 
 __all__ = ["InstalledRegions", "Placed"]
 

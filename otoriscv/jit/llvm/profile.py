@@ -15,8 +15,8 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from otoriscv.core.layout import PAGE
-from otoriscv.jit.llvm.compiler import CompiledRegion, listed
 from otoriscv.jit.llvm.installed import Placed
+from otoriscv.jit.llvm.request import CompiledRegion, listed
 from otoriscv.jit.sources import source_key
 
 if TYPE_CHECKING:
