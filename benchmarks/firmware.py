@@ -12,7 +12,7 @@ from otoriscv.board import memory_map as at
 from otoriscv.board.fdt import to_blob
 from otoriscv.board.fdt_read import from_blob
 from otoriscv.board.sbi.firmware import firmware
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 
 __all__ = ["firmware_options"]
 

@@ -14,8 +14,8 @@ from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.decode import Decoder, Isa
 from otoriscv.core.disassemble import disassemble
 from otoriscv.core.encode import assemble, assemble_insn
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
+from otoriscv.core.sem import Sem
 from otoriscv.jit.engines import probe
 
 SWAPS = (

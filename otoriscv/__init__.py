@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otoriscv.board.target import BoardTarget
     from otoriscv.board.virt import VirtConfig, VirtMachine
     from otoriscv.core.bus import BusFault
-    from otoriscv.core.isa.strings import Isa
+    from otoriscv.core.isa_string import Isa
     from otoriscv.core.memory import MemoryHole
     from otoriscv.gdbstub.server import GdbServer
     from otoriscv.jit.engine import EngineUnavailable
@@ -34,7 +34,7 @@ _HOME: Final = {
     "GdbServer": "otoriscv.gdbstub.server",
     "Image": "otoriscv.board.loaders",
     "ImageError": "otoriscv.board.loaders",
-    "Isa": "otoriscv.core.isa.strings",
+    "Isa": "otoriscv.core.isa_string",
     "Machine": "otoriscv.api",
     "MemoryHole": "otoriscv.core.memory",
     "Snapshot": "otoriscv.board.snapshot",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from otoriscv.core import architecture
 from otoriscv.core.evaluate import Evaluator
 from otoriscv.core.hart import Hart
-from otoriscv.core.isa.strings import Isa, extension_bit
+from otoriscv.core.isa_string import Isa, extension_bit
 from otoriscv.core.layout import HART, MACHINE
 from otoriscv.core.memory import Arena, Memory
 from otoriscv.jit.python.routines import compile_routines

@@ -18,7 +18,7 @@ from otoriscv.core.agent_programs import AgentPrograms
 from otoriscv.core.bus import Bus
 from otoriscv.core.encode import Program, assemble
 from otoriscv.core.hart import Hart
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.layout import HART, HART_FIELDS_END, MACHINE, MEM, Exit
 from otoriscv.core.memory import Arena, Memory
 from otoriscv.devices.clint import Clint

@@ -10,9 +10,9 @@ from typing import ClassVar
 from otoriscv.core.decode import Decoder, Insn
 from otoriscv.core.evaluate import End, Evaluator
 from otoriscv.core.hart import Hart
-from otoriscv.core.isa.sem import Sem
 from otoriscv.core.layout import HART, LINE_CODE, LINE_SHIFT, LINES, MACHINE, PAGE, Exit
 from otoriscv.core.policy import CallPolicy
+from otoriscv.core.sem import Sem
 from otoriscv.core.uop import Value
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.protocol import BlockExit, Capabilities, JitError

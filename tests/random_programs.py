@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from otoriscv.core import architecture
 from otoriscv.core.decode import Decoder
 from otoriscv.core.encode import assemble, encode
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.strings import Isa
-from otoriscv.core.isa.table import Row
+from otoriscv.core.isa_string import Isa
+from otoriscv.core.isa_table import Row
+from otoriscv.core.sem import Sem
 from otoriscv.core.uop import uses_op
 from otoriscv.jit.python.trace import DirectPolicy
 

@@ -12,7 +12,7 @@ from otoriscv.board.hub import Hub, Replay
 from otoriscv.board.scheduler import Scheduler
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.encode import assemble
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.jit.engine import EngineUnavailable
 from otoriscv.jit.engines import choose, probe
 from otoriscv.jit.python.engine import STEP_ROUTINES

@@ -10,7 +10,7 @@ import pytest
 from otoriscv.board.points import TooMany
 from otoriscv.board.target import BoardTarget
 from otoriscv.board.virt import VirtConfig, VirtMachine
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.layout import HART, MAX_WATCHPOINTS
 from otoriscv.gdbstub.target import Action, MemoryFault, StopKind, Target, WatchKind
 from tests.board_guest import ENGINES, FINISH, machine, needs_cc, output

@@ -15,8 +15,8 @@ import pytest
 
 from otoriscv.core.decode import Decoder, Insn, Isa
 from otoriscv.core.encode import assemble
-from otoriscv.core.isa.sem import MemoryPolicy
 from otoriscv.core.policy import TlbPolicy
+from otoriscv.core.sem import MemoryPolicy
 from otoriscv.core.uop import Value
 from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.compile import compile_module

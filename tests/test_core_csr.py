@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from otoriscv.core.csr import CSRS, existing, find
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.mstatus import MSTATUS
 from tests.core_box import Box
 

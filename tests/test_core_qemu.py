@@ -12,7 +12,7 @@ from otoriscv import tools
 from otoriscv.board.loaders import load_image
 from otoriscv.board.stops import StopReason
 from otoriscv.board.virt import VirtConfig, VirtMachine
-from otoriscv.core.isa.sem import CAUSE
+from otoriscv.core.sem import CAUSE
 from otoriscv.jit.engine import EngineUnavailable
 from tests import paging_guest
 from tests.core_box import RAM

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from otoriscv.core.evaluate import Evaluator
-from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import (
     HART,
     LINE_CODE,
@@ -24,6 +23,7 @@ from otoriscv.core.layout import (
     tlb_slot,
 )
 from otoriscv.core.policy import CallPolicy, TlbPolicy
+from otoriscv.core.sem import CAUSE
 from otoriscv.core.slow import DONE, DONE_POLL, LEAVE, TRAP
 from otoriscv.core.uop import Builder
 from tests.core_box import RAM, ROM, SECOND, Box

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import Exit
 from otoriscv.core.mstatus import MSTATUS
+from otoriscv.core.sem import CAUSE
 from tests.core_box import RAM, Box
 
 IRQ = 1 << 63

@@ -20,11 +20,11 @@ from otoriscv.core.encode import assemble, encode
 from otoriscv.core.evaluate import End, Evaluator
 from otoriscv.core.fold import signed
 from otoriscv.core.hart import Hart
-from otoriscv.core.isa.sem import CAUSE, Sem
-from otoriscv.core.isa.strings import Isa
-from otoriscv.core.isa.table import Field, Row
+from otoriscv.core.isa_string import Isa
+from otoriscv.core.isa_table import Field, Row
 from otoriscv.core.layout import HART, MACHINE
 from otoriscv.core.memory import Arena
+from otoriscv.core.sem import CAUSE, Sem
 from otoriscv.core.uop import Value, prune, uses_op
 from otoriscv.jit.python.trace import DirectPolicy
 from tests.engine_box import ENGINES, EVERY, RAM, STEP, EngineBox, Exit

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from otoriscv.core.encode import encode
-from otoriscv.core.isa.table import TABLE
+from otoriscv.core.isa_table import TABLE
 from otoriscv.core.layout import HART
 from tests.engine_box import EVERY, RAM, EngineBox, Exit, difference
 from tests.random_programs import alu_word

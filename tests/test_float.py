@@ -14,10 +14,10 @@ import pytest
 from otoriscv.core.decode import Decoder, Isa
 from otoriscv.core.encode import encode
 from otoriscv.core.hostfloat import host_float
-from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import HART
 from otoriscv.core.memory import Arena
 from otoriscv.core.mstatus import MSTATUS
+from otoriscv.core.sem import CAUSE
 from otoriscv.core.softfloat import DZ, F32, F64, NV, NX, OF, UF, Format
 from otoriscv.jit.python.routines import compile_routines
 from tests.engine_box import EVERY, RAM, STEP, EngineBox

@@ -15,7 +15,7 @@ from otoriscv.board.info_paging import pages, tlb
 from otoriscv.board.translation import TABLES_LIMIT, mappings, physical, scheme_of
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.encode import encode
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 
 RAM = 0x8000_0000
 TABLES = RAM + 0x1_0000

@@ -12,7 +12,7 @@ import pytest
 from otoriscv.core.decode import TABLE, Decoder, Insn, Isa
 from otoriscv.core.disassemble import disassemble
 from otoriscv.core.encode import assemble as our_assemble
-from otoriscv.core.isa.table import Row
+from otoriscv.core.isa_table import Row
 from tests import binutils
 
 pytestmark = pytest.mark.skipif(not binutils.prefix(), reason="needs RISC-V binutils")

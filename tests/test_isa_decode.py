@@ -9,7 +9,7 @@ import pytest
 from otoriscv.core.decode import SPECIAL, TABLE, Decoder, Insn, Isa, handlers, numbers
 from otoriscv.core.encode import assemble_insn, encode
 from otoriscv.core.evaluate import Evaluator
-from otoriscv.core.isa.handlers import VARIANTS
+from otoriscv.core.handlers import VARIANTS
 from otoriscv.core.layout import HART_SIZE, HARTS, SINK
 
 ENTRY = 64

@@ -15,8 +15,8 @@ from otoriscv.core.decode import Decoder, Isa
 from otoriscv.core.encode import assemble_insn
 from otoriscv.core.evaluate import End, Evaluator
 from otoriscv.core.fold import signed
-from otoriscv.core.isa.sem import CAUSE, Sem
 from otoriscv.core.layout import HART_SIZE, HARTS
+from otoriscv.core.sem import CAUSE, Sem
 from otoriscv.core.uop import Builder, Value, prune
 
 Model = Callable[[int, int, int], int]  # (a, b, xlen): the result before it is cut to XLEN

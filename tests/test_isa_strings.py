@@ -6,7 +6,7 @@ import pytest
 
 from otoriscv.core.decode import EXTENSIONS, Decoder, Isa, IsaError
 from otoriscv.core.encode import encode
-from otoriscv.core.isa.strings import extension_bit
+from otoriscv.core.isa_string import extension_bit
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import TABLE, IsaTable, compressed, insn
+from otoriscv.core.isa_table import TABLE, IsaTable, compressed, insn
+from otoriscv.core.sem import Sem
 from tools import isa_table
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 from otoriscv.core.encode import encode
-from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import HART
 from otoriscv.core.mstatus import MSTATUS
+from otoriscv.core.sem import CAUSE
 from tests.engine_box import EVERY, RAM, EngineBox, Exit
 
 V, R, W, X, U, G, A, D = (1 << n for n in range(8))

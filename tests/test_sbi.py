@@ -14,7 +14,7 @@ from otoriscv.board.sbi import firmware
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.core.encode import assemble
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.layout import HART
 from otoriscv.core.program import Program
 from otoriscv.jit.cache import DiskCache

@@ -15,7 +15,7 @@ from otoriscv.board.translation import TranslatedMemory
 from otoriscv.core.bus import Access
 from otoriscv.core.encode import assemble, encode
 from otoriscv.core.hart import Hart
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.layout import MACHINE, MEM, Exit
 from otoriscv.jit.settings import JitSettings
 from tests.random_programs import alu_word

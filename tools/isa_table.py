@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from otoriscv.core.aliases import ALIASES
-from otoriscv.core.isa.strings import Isa
-from otoriscv.core.isa.table import ABI_NAMES, TABLE, Row
+from otoriscv.core.isa_string import Isa
+from otoriscv.core.isa_table import ABI_NAMES, TABLE, Row
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "isa.md"
 _HEAD = """\

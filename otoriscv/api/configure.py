@@ -13,7 +13,7 @@ from otoriscv.board.loaders.initrd import load_initrd
 from otoriscv.board.memory_map import LINUX_RAM_SIZE, RAM_BASE, RAM_SIZE
 from otoriscv.board.virt import VirtConfig
 from otoriscv.board.virtio import VirtioConfig, parse_drive
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.jit.settings import JitSettings
 
 __all__ = ["File", "Ranges", "configure"]

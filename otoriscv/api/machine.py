@@ -19,7 +19,7 @@ from otoriscv.board.loaders import Image, load_image
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.translation import TranslatedMemory
 from otoriscv.board.virt import VirtMachine
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.layout import HART, MACHINE
 from otoriscv.jit.settings import JitSettings
 

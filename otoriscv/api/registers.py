@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otoriscv.board.info import ABI_NAMES
 from otoriscv.core.csr import existing
-from otoriscv.core.isa.table import FLOAT_NAMES
+from otoriscv.core.isa_table import FLOAT_NAMES
 from otoriscv.core.layout import HART
 
 if TYPE_CHECKING:

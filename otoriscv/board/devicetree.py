@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from otoriscv.board import memory_map as at
 from otoriscv.board.fdt import Node, Value, cells, to_blob
 from otoriscv.board.fdt_read import from_blob
-from otoriscv.core.isa.zicbo import BLOCK
+from otoriscv.core.layout import CACHE_BLOCK
 from otoriscv.devices.finisher import FINISHER_PASS, FINISHER_RESET
 
 __all__ = ["TreeConfig", "place_fdt", "virt_blob", "virt_tree", "with_chosen"]
@@ -136,7 +136,7 @@ def _cpus(config: TreeConfig, cpu: list[int], intc: list[int]) -> Node:
         }
         for letter in "mz":
             if f"_zicbo{letter}" in config.isa:
-                properties[f"riscv,cbo{letter}-block-size"] = BLOCK
+                properties[f"riscv,cbo{letter}-block-size"] = CACHE_BLOCK
         node = cpus.add(f"cpu@{i:x}", properties)
         controller: dict[str, Value] = {
             "#interrupt-cells": 1,

@@ -19,32 +19,11 @@ if TYPE_CHECKING:
     from otoriscv.board.virt import VirtMachine
     from otoriscv.core.hart import Hart
 
-__all__ = ["KINDS", "Log", "parse_range"]
+__all__ = ["Log"]
 
-KINDS: Final = ("exec", "trap", "mmio", "unmapped", "csr")
 _STEPPING: Final = frozenset(("exec", "trap", "csr"))
 _CSR_OPCODE: Final = 0x73
 _M64: Final = (1 << 64) - 1
-
-
-def parse_range(text: str, machine: VirtMachine) -> tuple[int, int]:
-    """``A-B``, each a number or a symbol: first and last address. ValueError says what is wrong."""
-    low, dash, high = text.partition("-")
-    if not dash:
-        raise ValueError(f"--log-range {text}: should be A-B, two addresses or symbols")
-    ends = []
-    for word in (low, high):
-        symbol = machine.symbols.get(word)
-        if symbol is not None:
-            ends.append(symbol.address)
-            continue
-        try:
-            ends.append(int(word, 0))
-        except ValueError:
-            raise ValueError(
-                f"--log-range {text}: {word!r} is neither an address nor a symbol of the image"
-            ) from None
-    return ends[0], ends[1]
 
 
 class Log:

@@ -26,7 +26,7 @@ from otoriscv.core.agent_programs import AgentPrograms
 from otoriscv.core.bus import Bus, Device
 from otoriscv.core.clock import Clock, HostClock, VirtualClock
 from otoriscv.core.hart import Hart
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.layout import (
     HART,
     LINE_READS,

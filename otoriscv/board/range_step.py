@@ -20,11 +20,11 @@ from otoriscv.board.points import DEBUGGER, RANGE
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.translation import TranslatedMemory
 from otoriscv.core.decode import Decoder
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import Row
+from otoriscv.core.isa_table import Row
 from otoriscv.core.layout import HART, MACHINE
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.policy import TlbPolicy
+from otoriscv.core.sem import Sem
 
 if TYPE_CHECKING:
     from otoriscv.board.machine import Machine

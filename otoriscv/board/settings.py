@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from otoriscv.board.log import KINDS, Log
+from otoriscv.board.log import Log
+from otoriscv.board.log_options import KINDS
 from otoriscv.core.bus import Bus
 from otoriscv.core.layout import MACHINE
 

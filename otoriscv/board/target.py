@@ -25,7 +25,7 @@ from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.translation import TranslatedMemory
 from otoriscv.board.watch_conditions import WatchConditions
 from otoriscv.core.csr import existing
-from otoriscv.core.isa.table import FLOAT_NAMES
+from otoriscv.core.isa_table import FLOAT_NAMES
 from otoriscv.core.layout import HART, MACHINE
 from otoriscv.core.memory import Memory, MemoryHole
 from otoriscv.gdbstub.target import (

@@ -19,7 +19,7 @@ from otoriscv.board.machine import ClockKind, Machine, Mtime
 from otoriscv.board.sbi import firmware
 from otoriscv.board.virtio import VirtioConfig, VirtioParts
 from otoriscv.core.bus import Device
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.layout import LINE_SHIFT, LINE_WATCH, LINES, MACHINE, PAGE, UART_RING
 from otoriscv.devices.clint import Clint
 from otoriscv.devices.entropy import Entropy

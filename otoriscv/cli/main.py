@@ -75,7 +75,7 @@ def _expected() -> tuple[type[Exception], ...]:
         ("otoriscv.board.console", "ConsoleError"),
         ("otoriscv.board.net_options", "NetError"),
         ("otoriscv.devices.virtio.disk", "DiskError"),
-        ("otoriscv.core.isa.strings", "IsaError"),
+        ("otoriscv.core.isa_string", "IsaError"),
         ("otoriscv.jit.engine", "EngineUnavailable"),
         ("otoriscv.gdbstub.transport", "ListenError"),
     ):

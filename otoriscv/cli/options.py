@@ -16,12 +16,12 @@ from otoriscv.board.fdt_read import FdtError, from_blob
 from otoriscv.board.loaders import Image, load_image
 from otoriscv.board.loaders.initrd import load_initrd
 from otoriscv.board.loaders.symbol_file import load_symbols
-from otoriscv.board.log import KINDS
+from otoriscv.board.log_options import KINDS
 from otoriscv.board.memory_map import LINUX_RAM_SIZE, RAM_BASE, RAM_SIZE
 from otoriscv.board.virt import VirtConfig, VirtMachine
 from otoriscv.board.virtio import DEVICES, VirtioConfig, parse_drive
 from otoriscv.cli.errors import UsageError
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.layout import MAX_HARTS
 from otoriscv.jit.cache import open_cache
 from otoriscv.jit.engines import ENGINES, choose

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from otoriscv.board.console_stdio import StdioConsole
 from otoriscv.board.expect import Expecter
-from otoriscv.board.log import Log, parse_range
+from otoriscv.board.log_options import parse_range
 from otoriscv.board.statistics import gather, lines
 from otoriscv.board.stops import Stop, StopReason
 from otoriscv.board.transcript import LastLine, PanicWatch
@@ -103,6 +103,8 @@ class Session:
                 self._await(self._expecter.ends())
                 self._expecter.begin()
             if args.log:
+                from otoriscv.board.log import Log  # its decoder and disassembler are few runs'
+
                 within = parse_range(args.log_range, machine) if args.log_range else (0, 2**64 - 1)
                 self._log_file = self._open_log(args.log_file)
                 Log(machine, args.log, self._log_file, within)

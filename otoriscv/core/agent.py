@@ -12,8 +12,8 @@ from typing import Final
 
 from otoriscv.core.agent_code import MAX_LOOPS, AgentError, Code, Insn, decode
 from otoriscv.core.agent_eval import SPEC
-from otoriscv.core.isa.sem import MemoryPolicy
 from otoriscv.core.layout import PRINT_WORDS
+from otoriscv.core.sem import MemoryPolicy
 from otoriscv.core.uop import Builder, Value, Var, prune
 
 __all__ = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from otoriscv.core.isa.table import ABI_NUMBERS, FLOAT_FIELDS
+from otoriscv.core.isa_table import ABI_NUMBERS, FLOAT_FIELDS
 
 __all__ = ["ALIASES", "Alias"]
 

@@ -16,7 +16,7 @@ from otoriscv.core import (
     softfloat,
     trap,
 )
-from otoriscv.core.isa.table import TABLE
+from otoriscv.core.isa_table import TABLE
 from otoriscv.core.routine import ROUTINES
 
 __all__ = [

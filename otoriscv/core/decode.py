@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from otoriscv.core import decode_native
-from otoriscv.core.isa.handlers import (
+from otoriscv.core.handlers import (
     ILLEGAL,
     SPECIAL,
     VARIANTS,
@@ -17,8 +17,8 @@ from otoriscv.core.isa.handlers import (
     numbers,
     variant_sets,
 )
-from otoriscv.core.isa.strings import EXTENSIONS, Isa, IsaError
-from otoriscv.core.isa.table import TABLE, IsaTable, Row
+from otoriscv.core.isa_string import EXTENSIONS, Isa, IsaError
+from otoriscv.core.isa_table import TABLE, IsaTable, Row
 from otoriscv.core.uop import Builder, Value
 
 __all__ = [

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from otoriscv.core.isa.handlers import ILLEGAL2, ILLEGAL4, VARIANTS, numbers, variant_sets
-from otoriscv.core.isa.strings import extension_bit
-from otoriscv.core.isa.table import ENTRY_SLOTS, REGISTER_FIELDS, TABLE, Field, IsaTable, Row
+from otoriscv.core.handlers import ILLEGAL2, ILLEGAL4, VARIANTS, numbers, variant_sets
+from otoriscv.core.isa_string import extension_bit
+from otoriscv.core.isa_table import ENTRY_SLOTS, REGISTER_FIELDS, TABLE, Field, IsaTable, Row
 from otoriscv.core.layout import SINK
 from otoriscv.core.routine import routine
 from otoriscv.core.uop import Builder, Value, Var

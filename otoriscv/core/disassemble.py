@@ -10,7 +10,7 @@ from typing import Final
 from otoriscv.core.aliases import ALIASES, Alias
 from otoriscv.core.csr_names import NAMES
 from otoriscv.core.decode import Insn
-from otoriscv.core.isa.table import ABI_NAMES, FLOAT_NAMES, ROUNDING, Field, Row
+from otoriscv.core.isa_table import ABI_NAMES, FLOAT_NAMES, ROUNDING, Field, Row
 
 __all__ = ["disassemble"]
 

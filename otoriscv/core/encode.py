@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from otoriscv.core.aliases import ALIASES
 from otoriscv.core.csr_names import NUMBERS
-from otoriscv.core.isa.table import ABI_NUMBERS, FLOAT_NAMES, ROUNDING, TABLE, Field, Row
+from otoriscv.core.isa_table import ABI_NUMBERS, FLOAT_NAMES, ROUNDING, TABLE, Field, Row
 from otoriscv.core.program import Program
 
 __all__ = ["AsmError", "Program", "assemble", "assemble_insn", "encode"]

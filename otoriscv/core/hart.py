@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, overload
 
 from otoriscv.core import mode
-from otoriscv.core.isa.strings import EXTENSIONS
+from otoriscv.core.isa_string import EXTENSIONS
 from otoriscv.core.layout import (
     HART,
     HART_FIELDS_END,

@@ -17,6 +17,8 @@ MEM: Final = 0x1000_0000
 LINE_SHIFT: Final = 6
 PAGE_SHIFT: Final = 12
 PAGE: Final = 1 << PAGE_SHIFT
+#: Bytes of a cache block, as Zicbom and Zicboz have it (there are no caches).
+CACHE_BLOCK: Final = 64
 
 LINE_CODE: Final = 1
 LINE_REGION: Final = 16  # a compiled region contains code of this line

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.isa.sem import CAUSE
-from otoriscv.core.isa.strings import extension_bit
+from otoriscv.core.isa_string import extension_bit
 from otoriscv.core.layout import (
     LARGE_WORDS,
     NO_WALK,
@@ -28,6 +27,7 @@ from otoriscv.core.layout import (
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.pmp import ALL, NONE, PART, READ, WRITE, in_free_range
 from otoriscv.core.routine import routine
+from otoriscv.core.sem import CAUSE
 from otoriscv.core.uop import Builder, Value
 
 __all__ = ["ADUE", "SV32", "SV39", "SV48", "data_privilege", "paging"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import (
     DEVICE_AMO,
     DEVICE_FAULT,
@@ -36,6 +35,7 @@ from otoriscv.core.layout import (
 )
 from otoriscv.core.policy import line_flags
 from otoriscv.core.routine import routine
+from otoriscv.core.sem import CAUSE
 from otoriscv.core.uop import Builder, Value
 
 __all__ = ["DONE", "DONE_POLL", "LEAVE", "TRAP"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from otoriscv.core import mode
-from otoriscv.core.isa.strings import extension_bit
+from otoriscv.core.isa_string import extension_bit
 from otoriscv.core.layout import Exit
 from otoriscv.core.mstatus import MSTATUS
 from otoriscv.core.routine import routine

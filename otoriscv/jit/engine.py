@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from otoriscv.core.agent_programs import AgentPrograms
     from otoriscv.core.bus import Bus
     from otoriscv.core.hart import Hart
-    from otoriscv.core.isa.strings import Isa
+    from otoriscv.core.isa_string import Isa
     from otoriscv.core.memory import Arena, Memory
 
 __all__ = ["Engine", "EngineUnavailable", "Platform"]

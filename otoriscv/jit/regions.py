@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from otoriscv.core.decode import Insn
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import Row
+from otoriscv.core.isa_table import Row
 from otoriscv.core.layout import PAGE, PAGE_SHIFT
 from otoriscv.core.policy import TlbPolicy
+from otoriscv.core.sem import Sem
 from otoriscv.core.uop import uses_op
 from otoriscv.jit.protocol import REGION_LIMIT
 

@@ -9,10 +9,9 @@ import time
 from functools import cache
 from pathlib import Path
 
-from otoriscv.core.architecture import TABLE
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import Row
+from otoriscv.core.isa_table import TABLE, Row
 from otoriscv.core.policy import CallPolicy
+from otoriscv.core.sem import Sem
 from otoriscv.core.uop import text
 
 __all__ = ["settled", "source_key"]
@@ -20,7 +19,7 @@ __all__ = ["settled", "source_key"]
 
 def source_key() -> str:
     """Everything generated code depends on: our own sources, added rows, and the host's CPU."""
-    return _key(len(TABLE.rows))
+    return _key(len(TABLE.added))
 
 
 def settled() -> bool:
@@ -41,12 +40,12 @@ def _sources() -> tuple[str, ...]:
 
 
 @cache
-def _key(rows: int) -> str:
-    """`source_key`, when there are so many rows."""
+def _key(added: int) -> str:
+    """`source_key`, when so many rows were added."""
     h = hashlib.sha256(_given())
-    for row in TABLE.rows:
-        if row.semantics is not None and not row.semantics.__module__.startswith("otoriscv."):
-            h.update(f"{row.name} {row.pattern} {row.ext} {row.expands}".encode())
+    for row in TABLE.added:
+        h.update(f"{row.name} {row.pattern} {row.ext} {row.xlens} {row.expands}".encode())
+        if row.semantics is not None:
             for xlen in row.xlens:
                 h.update(_meaning(row, xlen).encode())
     return h.hexdigest()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from otoriscv.board import memory_map as at
-from otoriscv.core.isa.strings import Isa
+from otoriscv.core.isa_string import Isa
 from otoriscv.core.program import Program
 from otoriscv.devices.clint import MTIMECMP
 from otoriscv.devices.finisher import FINISHER_FAIL, FINISHER_PASS, FINISHER_RESET

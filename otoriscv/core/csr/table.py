@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from otoriscv.core.isa.strings import extension_bit
+from otoriscv.core.isa_string import extension_bit
 from otoriscv.core.uop import Builder, Value
 
 __all__ = ["CSRS", "Access", "Csr", "constant", "csr", "existing", "find", "slot", "zero"]

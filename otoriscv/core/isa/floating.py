@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Final, TypeAlias
 
-from otoriscv.core.isa.sem import CAUSE, Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
 from otoriscv.core.mstatus import MSTATUS
+from otoriscv.core.sem import CAUSE, Sem
 from otoriscv.core.softfloat import F32, F64, NX, RM, Format, smaller
 from otoriscv.core.uop import Value
 

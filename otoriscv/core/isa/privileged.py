@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.isa.sem import CAUSE, Sem
-from otoriscv.core.isa.strings import extension_bit
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_string import extension_bit
+from otoriscv.core.isa_table import insn
 from otoriscv.core.mstatus import MSTATUS
+from otoriscv.core.sem import CAUSE, Sem
 from otoriscv.core.uop import Value
 
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from otoriscv.core.isa.sem import CAUSE, Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
+from otoriscv.core.sem import CAUSE, Sem
 from otoriscv.core.uop import Value
 
 _LRSC = "A|Zalrsc"

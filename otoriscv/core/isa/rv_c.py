@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.isa.table import compressed
+from otoriscv.core.isa_table import compressed
 
 _J: Final = "imm[11|4|9:8|10|6|7|3:1|5]"
 _B: Final = "imm[8|4:3] rs1' imm[7:6|2:1|5]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otoriscv.core.isa.table import compressed
+from otoriscv.core.isa_table import compressed
 
 compressed(
     "c.fld fd, uimm(rs1)", "001 uimm[5:3] rs1' uimm[7:6] fd' 00", "fld fd=fd rs1=rs1 imm=uimm",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from otoriscv.core.isa.floating import DYN, between, convert, load, store
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
+from otoriscv.core.sem import Sem
 from otoriscv.core.softfloat import F32, F64
 
 

@@ -23,7 +23,7 @@ from otoriscv.core.isa.floating import (
     read,
     to_int,
 )
-from otoriscv.core.isa.sem import Sem
+from otoriscv.core.sem import Sem
 from otoriscv.core.softfloat import Format
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from otoriscv.core.isa.sem import CAUSE, Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
 from otoriscv.core.layout import Exit
+from otoriscv.core.sem import CAUSE, Sem
 from otoriscv.core.uop import Value
 
 #: A jump's variants: target in its own page; no C extension and target not 4-byte aligned.

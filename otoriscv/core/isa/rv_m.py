@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
+from otoriscv.core.sem import Sem
 
 _MUL = "M|Zmmul"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
+from otoriscv.core.sem import Sem
 
 
 @insn("bclr rd, rs1, rs2", "0100100 rs2 rs1 001 rd 0110011", "Zbs")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.isa.sem import CAUSE, Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
+from otoriscv.core.layout import CACHE_BLOCK
+from otoriscv.core.sem import CAUSE, Sem
 
-BLOCK: Final = 64
 CBIE: Final = 3 << 4
 CBCFE: Final = 1 << 6
 CBZE: Final = 1 << 7
@@ -52,6 +52,6 @@ def cbo_flush(m: Sem) -> None:
 def cbo_zero(m: Sem) -> None:
     """The first of the eight stores decides: they are in one line."""
     _granted(m, CBZE)
-    block = m.rs1 & -BLOCK
-    for n in range(0, BLOCK, 8):
+    block = m.rs1 & -CACHE_BLOCK
+    for n in range(0, CACHE_BLOCK, 8):
         m.store(block + n, m.const(0, 64))

@@ -7,8 +7,8 @@ from typing import Final
 
 from otoriscv.core.fcsr import read_fcsr, write_fcsr
 from otoriscv.core.isa.floating import enabled
-from otoriscv.core.isa.sem import CAUSE, Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
+from otoriscv.core.sem import CAUSE, Sem
 from otoriscv.core.uop import Value
 
 _MIP: Final = 0x344

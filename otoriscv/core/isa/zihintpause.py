@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import insn
+from otoriscv.core.isa_table import insn
+from otoriscv.core.sem import Sem
 
 
 @insn("pause", "0000 0001 0000 00000 000 00000 0001111", "Zihintpause", within="fence")

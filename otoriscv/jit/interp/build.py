@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otoriscv.core import architecture, routine
-from otoriscv.core.isa.handlers import SPECIAL, Handler, handlers
+from otoriscv.core.handlers import SPECIAL, Handler, handlers
 from otoriscv.core.policy import CallPolicy, TlbPolicy
 from otoriscv.core.uop import uses_op
 from otoriscv.jit.interp.handler import HandlerFunction, program

@@ -80,7 +80,7 @@ class InterpEngine:
 
     def _native_routine(self, name: str) -> Callable[..., int]:
         """One of `STEP_ROUTINES` as ``f(hart's number, parameters)``."""
-        routine, base = self._library.step_routines[name], self._base
+        routine, base = self._library.routine(name), self._base
         return lambda index, *args: routine(base + hart_offset(index), base, *args)
 
     def run(self, hart: Hart) -> int:

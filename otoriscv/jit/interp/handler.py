@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from otoriscv.core.isa.handlers import Handler
-from otoriscv.core.isa.sem import MemoryPolicy, Sem
+from otoriscv.core.handlers import Handler
 from otoriscv.core.layout import HART
+from otoriscv.core.sem import MemoryPolicy, Sem
 from otoriscv.core.uop import Value, prune, uses_op
 from otoriscv.jit.llvm.native import NativeFunction
 

@@ -8,13 +8,12 @@ import os
 import sys
 from collections.abc import Callable
 
-from otoriscv.core.architecture import ROUTINES, TABLE
+from otoriscv.core.isa_table import TABLE
 from otoriscv.core.layout import LIBRARY_ROUTINES
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.engine import EngineUnavailable
 from otoriscv.jit.llvm.compile import Blob, compile_module
 from otoriscv.jit.llvm.memory import CodeMemory
-from otoriscv.jit.python.engine import STEP_ROUTINES
 from otoriscv.jit.sources import settled, source_key
 
 __all__ = ["Library", "library"]
@@ -44,22 +43,23 @@ class Library:
         self.decode_entry: Callable[[int, int, int, int, int], None] = self._memory.function(
             blob.symbols["decode_entry"], ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_uint64] * 3
         )
-        #: What the python engine's steps call, by name: (hart's address, arena's address,
-        #: parameters).
-        self.step_routines: dict[str, Callable[..., int]] = {
-            name: self._memory.function(
-                blob.symbols[name],
-                *(ctypes.c_void_p, ctypes.c_void_p),
-                *[ctypes.c_uint64] * ROUTINES[name].params,
-                result=ctypes.c_uint64,
-            )
-            for name in STEP_ROUTINES
-        }
+        self._symbols = blob.symbols
+
+    def routine(self, name: str) -> Callable[..., int]:
+        """A routine as a function: (hart's address, arena's address, parameters)."""
+        from otoriscv.core.architecture import ROUTINES  # only for what the python engine steps
+
+        return self._memory.function(
+            self._symbols[name],
+            *(ctypes.c_void_p, ctypes.c_void_p),
+            *[ctypes.c_uint64] * ROUTINES[name].params,
+            result=ctypes.c_uint64,
+        )
 
 
 def library(xlen: int, store: DiskCache) -> Library:
     """The interpreter for an XLEN and the instructions known now; one per process."""
-    key = xlen, len(TABLE.rows)
+    key = xlen, len(TABLE.added)
     if key not in _LIBRARIES:
         _LIBRARIES[key] = _make(xlen, store)
     return _LIBRARIES[key]

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from otoriscv.core.agent import FALSE, TRUE, NotCompiled, translate, translate_command
 from otoriscv.core.agent_programs import AgentPrograms
-from otoriscv.core.isa.handlers import BREAKPOINT, FIRST_REGION
+from otoriscv.core.handlers import BREAKPOINT, FIRST_REGION
 from otoriscv.core.layout import MACHINE, Exit
 from otoriscv.core.uop import Value
 from otoriscv.jit.cache import DiskCache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from otoriscv.core.isa.handlers import FIRST_REGION
+from otoriscv.core.handlers import FIRST_REGION
 from otoriscv.core.layout import HART, MAX_REGION_ENTRIES
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ in them (decoding, traps, polling, translation) they call as routines.
 
 from __future__ import annotations
 
-from otoriscv.core.isa.handlers import (
+from otoriscv.core.handlers import (
     BREAKPOINT,
     CROSSING,
     FIRST_REGION,

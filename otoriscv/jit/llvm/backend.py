@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from otoriscv.core.isa.handlers import FIRST_REGION, RESUME_INTERP
+from otoriscv.core.handlers import FIRST_REGION, RESUME_INTERP
 from otoriscv.core.layout import HART, MAX_REGION_ENTRIES, PAGE, Exit
 from otoriscv.core.mode import FLAT
 from otoriscv.jit.engine import Platform

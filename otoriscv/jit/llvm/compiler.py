@@ -8,8 +8,8 @@ from typing import Final
 
 from otoriscv.core.architecture import TABLE
 from otoriscv.core.decode import Decoder, Insn, Isa, numbers
-from otoriscv.core.isa.sem import MemoryPolicy
 from otoriscv.core.layout import PAGE_SHIFT
+from otoriscv.core.sem import MemoryPolicy
 from otoriscv.jit.cache import DiskCache
 from otoriscv.jit.llvm.banked import LOOP, BankedPolicy
 from otoriscv.jit.llvm.compile import compile_module

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from otoriscv.core.isa.handlers import FIRST_REGION, SPECIAL
+from otoriscv.core.handlers import FIRST_REGION, SPECIAL
 from otoriscv.core.layout import (
     LINE_CODE,
     LINE_REGION,

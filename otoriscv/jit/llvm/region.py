@@ -13,8 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from otoriscv.core import mode
-from otoriscv.core.isa.handlers import RESUME, RESUME_INTERP
-from otoriscv.core.isa.sem import MemoryPolicy, Sem
+from otoriscv.core.handlers import RESUME, RESUME_INTERP
 from otoriscv.core.layout import (
     HART,
     MACHINE,
@@ -23,6 +22,7 @@ from otoriscv.core.layout import (
     PAGE_SHIFT,
     TARGETS,
 )
+from otoriscv.core.sem import MemoryPolicy, Sem
 from otoriscv.core.uop import OPS, Value, prune_marked
 from otoriscv.jit.llvm.banked import LASTS, LOOP, LOOP_SHIFT, BankedPolicy, LoopPolicy
 from otoriscv.jit.llvm.flat import BlockPolicy, FlatPolicy

@@ -6,11 +6,10 @@ It also executes, for every engine, the single instructions that need Python (`P
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from otoriscv.core.bus import Access, BusFault
-from otoriscv.core.decode import Decoder
-from otoriscv.core.isa.sem import CAUSE
 from otoriscv.core.layout import (
     HART,
     HART_FIELDS_END,
@@ -22,12 +21,14 @@ from otoriscv.core.layout import (
     Exit,
 )
 from otoriscv.core.mode import FLAT, PRIV_SHIFT
+from otoriscv.core.sem import CAUSE
 from otoriscv.core.uop import Value
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.python.routines import compile_program, compile_routines
 from otoriscv.jit.python.trace import LIMIT, Decoded, Trace, compile_step, compile_trace
 
 if TYPE_CHECKING:
+    from otoriscv.core.decode import Decoder
     from otoriscv.core.hart import Hart
 
 __all__ = ["STEP_ROUTINES", "PythonEngine"]
@@ -133,22 +134,9 @@ class PythonEngine:
         self._xlen = platform.isa.xlen
         self._mask = (1 << self._xlen) - 1
         self._mode_shift = 31 if self._xlen == 32 else 60
-        self._decoder = Decoder(platform.isa)
         self._arena = platform.arena.view8
-        self._space = compile_routines(self._xlen, self._arena, self._m)
-        self._space.update(
-            Leave=_Leave,
-            trap=self._trap,
-            leave=self._leave,
-            leave_after=self._leave_after,
-            poll_at=self._poll_at,
-            slow_load=self._slow_load,
-            slow_store=self._slow_store,
-        )
-        self._step_space = dict(
-            self._space, slow_load=self._device_load, slow_store=self._device_store
-        )
         self._hart_index = 0
+        self._native_form: Callable[[str], Callable[..., int]] | None = None
         self._native: dict[str, Callable[..., int]] = {}
         self._steps: dict[tuple[int, frozenset[str]], Callable[..., Any]] = {}
         self._spaces: dict[tuple[int, ...], _Space] = {}
@@ -157,17 +145,47 @@ class PythonEngine:
         self._by_line: dict[int, set[tuple[_Space, int]]] = {}
         self._ram_base = 0
         self._ram_mask = 0
-        self._window()
+
+    # What runs is made when it is first needed: few machines with a native engine ever step.
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        from otoriscv.core.decode import Decoder
+
+        return Decoder(self._p.isa)
+
+    @cached_property
+    def _space(self) -> dict[str, Any]:
+        """The namespace of traces and routines."""
+        space = compile_routines(self._xlen, self._arena, self._m)
+        space.update(
+            Leave=_Leave,
+            trap=self._trap,
+            leave=self._leave,
+            leave_after=self._leave_after,
+            poll_at=self._poll_at,
+            slow_load=self._slow_load,
+            slow_store=self._slow_store,
+        )
+        self._window(space)
+        return space
+
+    @cached_property
+    def _step_space(self) -> dict[str, Any]:
+        """The same for single steps."""
+        return dict(self._space, slow_load=self._device_load, slow_store=self._device_store)
 
     def use_routines(self, native: Callable[[str], Callable[..., int]]) -> None:
         """Call a native engine's form of `STEP_ROUTINES`, as ``f(hart's number, parameters)``: a
         walk of page tables takes this one as long as the rest of a step."""
-        self._native = {name: native(name) for name in STEP_ROUTINES}
+        self._native_form = native
 
     def _call(self, name: str, h: Any, *args: int) -> int:
         """Call one of `STEP_ROUTINES` for the hart that runs."""
-        native = self._native.get(name)
-        if native is not None:
+        if self._native_form is not None:
+            native = self._native.get(name)
+            if native is None:
+                native = self._native[name] = self._native_form(name)
             return native(self._hart_index, *args)
         status: int = self._space[name](h, *args)
         return status
@@ -403,7 +421,8 @@ class PythonEngine:
 
     def watchpoints_changed(self) -> None:
         """With watchpoints every access takes the checked path: other traces."""
-        self._window()
+        if "_space" in vars(self):
+            self._window(self._space)
         for space in self._spaces.values():
             for start in list(space.made):
                 self._drop(space, start)
@@ -426,7 +445,7 @@ class PythonEngine:
 
     # -- traces
 
-    def _window(self) -> None:
+    def _window(self, space: dict[str, Any]) -> None:
         """The power-of-two RAM window that traces access directly."""
         self._ram_mask = 0
         if self._m[MACHINE["nwatchpoints"]]:
@@ -439,7 +458,7 @@ class PythonEngine:
         self._ram_base, self._ram_mask = best.base, ~(size - 1)
         view = self._arena[best.offset : best.offset + size]
         first = LINES + (best.offset >> LINE_SHIFT)
-        self._space.update(
+        space.update(
             ram8=view,
             ram16=view.cast("H"),
             ram32=view.cast("I"),

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from otoriscv.core.isa.sem import Sem
-from otoriscv.core.isa.table import Row
+from otoriscv.core.isa_table import Row
 from otoriscv.core.layout import HART
+from otoriscv.core.sem import Sem
 from otoriscv.core.uop import Builder, Value, prune, prune_marked
 from otoriscv.jit.python.lower import Lowering, count_uses
 

@@ -16,12 +16,13 @@ Compressed rows have no meaning of their own: they name the base instruction the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from otoriscv.core.isa.sem import Sem
+    from otoriscv.core.sem import Sem
 
 __all__ = ["ENTRY_SLOTS", "TABLE", "Field", "IsaTable", "Row", "compressed", "insn"]
 
@@ -245,23 +246,44 @@ def _whole(f: Field) -> bool:
 
 
 class IsaTable:
-    """All rows; `add` refuses overlapping encodings."""
+    """All rows; `add` refuses overlapping encodings. Importing *source* adds the first ones: when a
+    row is first asked for or added."""
 
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
+    def __init__(self, source: str = "") -> None:
+        self._source = source
+        self._given = 0  # rows from the source
+        self._rows: list[Row] = []
         self._named: dict[tuple[str, int], Row] = {}  # the first of that name and XLEN
         self._alike: dict[tuple[int, int] | None, list[Row]] = {}  # see `_opcode`
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Every row, in the order in which they were added."""
+        self._fill()
+        return self._rows
+
+    @property
+    def added(self) -> Sequence[Row]:
+        """The rows that are not from the source."""
+        return self._rows[self._given :]
+
+    def _fill(self) -> None:
+        if self._source:
+            source, self._source = self._source, ""
+            import_module(source)
+            self._given = len(self._rows)
 
     def add(self, row: Row) -> None:
         """Add *row*; ValueError when its encodings overlap another row's, unless ``within`` it,
         when bits of an operand are missing, or when what it expands to is not there."""
+        self._fill()
         for f in row.fields.values():
             if not _whole(f):
                 raise ValueError(f"{row.name} ({row.pattern}): bits of {f.name} missing or twice")
         self._check_base(row)
         opcode = _opcode(row)
         alike = self._alike.setdefault(opcode, [])
-        for other in self.rows if opcode is None else (*alike, *self._alike.get(None, ())):
+        for other in self._rows if opcode is None else (*alike, *self._alike.get(None, ())):
             if (other.match ^ row.match) & other.mask & row.mask or other.length != row.length:
                 continue
             if not set(other.xlens) & set(row.xlens):
@@ -269,7 +291,7 @@ class IsaTable:
             if row.within == other.name or other.within == row.name or _excluded(row, other):
                 continue
             raise ValueError(f"{row.name} ({row.pattern}) overlaps {other.name} ({other.pattern})")
-        self.rows.append(row)
+        self._rows.append(row)
         alike.append(row)
         for xlen in row.xlens:
             self._named.setdefault((row.name, xlen), row)
@@ -294,6 +316,7 @@ class IsaTable:
 
     def named(self, name: str, xlen: int) -> Row:
         """The 4-byte row *name* for an XLEN; KeyError when there is none."""
+        self._fill()
         row = self._named.get((name, xlen))
         if row is None:
             raise KeyError(f"no instruction {name} for RV{xlen}")
@@ -324,8 +347,8 @@ def _excluded(a: Row, b: Row) -> bool:
     return False
 
 
-#: Every instruction known; importing core.isa fills it, and so may other packages.
-TABLE: Final = IsaTable()
+#: Every instruction known: those of core.isa, and what other packages add.
+TABLE: Final = IsaTable("otoriscv.core.isa")
 
 
 def insn(

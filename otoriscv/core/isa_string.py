@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from otoriscv.core.isa.table import TABLE, has_ext
+from otoriscv.core.isa_table import TABLE, has_ext
 
 __all__ = ["EXTENSIONS", "Isa", "IsaError", "extension_bit", "supported"]
 
@@ -63,7 +63,7 @@ _MULTI: Final = re.compile(r"([zsx][a-z0-9]*?[a-z])(\d+(?:p\d+)?)?")
 
 def _custom() -> list[str]:
     """The X extensions that rows of the table belong to."""
-    names = [e for r in TABLE.rows for e in re.split(r"[+|]", r.ext) if e.startswith("X")]
+    names = [e for r in TABLE.added for e in re.split(r"[+|]", r.ext) if e.startswith("X")]
     return list(dict.fromkeys(names))
 
 

@@ -12,14 +12,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otoriscv.core.fcsr import FCSR, FFLAGS
-from otoriscv.core.isa.sem import CAUSE
-from otoriscv.core.isa.strings import extension_bit
-from otoriscv.core.isa.table import TABLE, IsaTable, Row
+from otoriscv.core.isa_string import extension_bit
+from otoriscv.core.isa_table import TABLE, IsaTable, Row
 from otoriscv.core.layout import PAGE
+from otoriscv.core.sem import CAUSE
 from otoriscv.core.uop import Builder, Value
 
 if TYPE_CHECKING:
-    from otoriscv.core.isa.sem import Sem
+    from otoriscv.core.sem import Sem
 
 __all__ = ["ILLEGAL", "SPECIAL", "VARIANTS", "Handler", "Operands", "handlers", "variant_sets"]
 

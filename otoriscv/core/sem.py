@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from otoriscv.core.isa.table import REGISTER_FIELDS, UNREAD, Row
+from otoriscv.core.isa_table import REGISTER_FIELDS, UNREAD, Row
 from otoriscv.core.uop import Arg, Builder, Value
 
 __all__ = ["CAUSE", "MemoryPolicy", "Sem"]
