@@ -271,7 +271,10 @@ class IsaTable:
         if self._source:
             source, self._source = self._source, ""
             import_module(source)
-            self._given = len(self._rows)
+
+    def end_source(self) -> None:
+        """What is added from here on is not from the source."""
+        self._given = len(self._rows)
 
     def add(self, row: Row) -> None:
         """Add *row*; ValueError when its encodings overlap another row's, unless ``within`` it,

@@ -23,6 +23,9 @@ from otoriscv.core.isa import rv_d
 from otoriscv.core.isa import rv_cf
 from otoriscv.core.isa import zicbo
 # isort: on
+from otoriscv.core.isa_table import TABLE
+
+TABLE.end_source()
 
 __all__ = [
     "privileged", "rv_a", "rv_c", "rv_cf", "rv_d", "rv_f", "rv_fd", "rv_i", "rv_m", "zba", "zbb",
