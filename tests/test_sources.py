@@ -17,7 +17,8 @@ from otoriscv.jit.sources import source_key
 print(source_key())
 from otoriscv.core.isa_table import TABLE, compressed, insn
 from otoriscv.core.sem import Sem
-print([(n, l, sorted(v), at) for (n, l, v), at in numbers(64).items()], len(TABLE.rows), len(TABLE.added))
+print([(n, l, sorted(v), at) for (n, l, v), at in numbers(64).items()])
+print(len(TABLE.rows), len(TABLE.added))
 """
 ROW = """
 from otoriscv.core.isa_table import insn
@@ -45,7 +46,7 @@ def test_it_does_not_matter_what_is_imported_first() -> None:
         "import otoriscv.core.isa_table; otoriscv.core.isa_table.TABLE.rows",
     )
     usual = said(KEY.format(""))
-    assert usual[1].endswith(" 0")
+    assert usual[2].endswith(" 0")
     for first in firsts:
         assert said(KEY.format(first)) == usual, first
 

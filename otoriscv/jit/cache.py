@@ -31,6 +31,7 @@ _UNFINISHED: Final = ".new-"
 _RESERVED: Final = ".reserved"
 _COUNTER: Final = ".written"  # has a byte for each `_BLOCK`
 _BLOCK: Final = 4096
+_RECENT: Final = 60.0  # seconds in which uses are not told apart
 _ABANDONED: Final = 3600.0  # seconds after which an unfinished file is nobody's any more
 _LOW_WATER: Final = 0.8  # of the limit that is left when entries had to go
 _RESCAN: Final = 16  # others write too: look again after this part of the limit was written
@@ -134,17 +135,15 @@ class DiskCache:
         """The entry, or None; a damaged one is removed."""
         if not self.usable:
             return None
-        path = self.folder / key
-        data = _read(path)
+        path = f"{self._prefix}{key}"
+        data = _read(path, used=True)
         if data is None:
             return None
         body = data[_HEAD:]
         if data[:_HEAD] == _MAGIC + _digest(key, body):
-            with contextlib.suppress(OSError):
-                os.utime(path)  # the time of use: file systems do not keep it reliably
             return body
         with contextlib.suppress(OSError):
-            path.unlink()
+            os.unlink(path)
         return None
 
     def put(self, key: str, body: bytes) -> None:
@@ -278,8 +277,9 @@ class DiskCache:
         return count, size
 
 
-def _read(path: Path) -> bytes | None:
-    """The contents of a regular file, whatever else may have its name."""
+def _read(path: Path | str, *, used: bool = False) -> bytes | None:
+    """The contents of a regular file, whatever else may have its name; it was *used* then: file
+    systems do not keep that reliably."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _PLAIN)
     except OSError:
@@ -288,8 +288,11 @@ def _read(path: Path) -> bytes | None:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
             return None
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read()
+        if used and info.st_mtime < time.time() - _RECENT:
+            with contextlib.suppress(OSError):
+                os.utime(handle)
+        with open(handle, "rb", buffering=0, closefd=False) as file:
+            return file.readall()
     except OSError:
         return None
     finally:

@@ -22,6 +22,7 @@ from otoriscv.core.isa import rv_f
 from otoriscv.core.isa import rv_d
 from otoriscv.core.isa import rv_cf
 from otoriscv.core.isa import zicbo
+
 # isort: on
 from otoriscv.core.isa_table import TABLE
 

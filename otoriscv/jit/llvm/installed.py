@@ -7,8 +7,9 @@ region has the distance between both.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import or_
 from typing import Final, NamedTuple
 
 from otoriscv.core.handlers import FIRST_REGION, SPECIAL
@@ -31,8 +32,6 @@ from otoriscv.jit.llvm.request import CompiledRegion, hash_spans
 
 __all__ = ["InstalledRegions", "Placed"]
 
-#: Halfwords that the filter tells apart.
-_BITS: Final = 64 * REGION_FILTER
 #: Regions kept that do not fit the breakpoints or watchpoints in force.
 SHELF: Final = 256
 
@@ -55,6 +54,14 @@ class Placed(NamedTuple):
     def entries(self) -> list[int]:
         """The places where it is entered."""
         return [pc + self.delta for pc, _, _ in self.region.entries]
+
+    def pages(self) -> set[int]:
+        """The pages (arena offset / `PAGE`) with its code."""
+        return {
+            page
+            for start, end in self.spans()
+            for page in range(start >> PAGE_SHIFT, (end - 1 >> PAGE_SHIFT) + 1)
+        }
 
     def places(self) -> list[int]:
         """Of its instructions."""
@@ -99,9 +106,9 @@ class InstalledRegions:
         self._entered: tuple[dict[int, list[int]], dict[int, list[int]]] = {}, {}
         self._free = list(range(MAX_REGIONS - 1, -1, -1))
         self._shelf: list[Placed] = []
-        self._direct: Counter[int] = Counter()  # how many regions cover a place
-        self._translated: Counter[int] = Counter()
-        self._filtered: Counter[int] = Counter()  # how many regions set a bit of the filter
+        #: The same for the regions with code there.
+        self._covering: tuple[dict[int, list[Placed]], dict[int, list[Placed]]] = {}, {}
+        self._filtered: dict[int, list[int]] = {}  # by word of the filter: the bits of each span
 
     def all(self) -> list[CompiledRegion]:
         """Those that are entered now."""
@@ -117,7 +124,11 @@ class InstalledRegions:
 
     def covering(self, place: int, *, translated: bool) -> int:
         """How many regions that can run there contain the instruction at *place*."""
-        return self._translated[place] + (0 if translated else self._direct[place])
+        return sum(
+            placed.region.has(place - placed.delta)
+            for covering in self._covering[translated:]
+            for placed in covering.get(place >> PAGE_SHIFT, ())
+        )
 
     def entered_at(self, place: int, *, translated: bool) -> CompiledRegion | None:
         """The region that is entered at *place*, if one that can run there is."""
@@ -174,8 +185,10 @@ class InstalledRegions:
         entered = self._entered[region.translated]
         for place in placed.entries():
             entered.setdefault(place >> PAGE_SHIFT, []).append(place)
+        covering = self._covering[region.translated]
+        for page in placed.pages():
+            covering.setdefault(page, []).append(placed)
         self._owners.update(dict.fromkeys(range(first, first + count), region))
-        (self._translated if region.translated else self._direct).update(placed.places())
         return True
 
     def put_aside(self, placed: Placed) -> None:
@@ -218,21 +231,16 @@ class InstalledRegions:
 
     def _filter(self, start: int, end: int) -> None:
         """Arena bytes [start, end) are code of one more region."""
-        halves = range(start >> 1, end + 1 >> 1)
-        self._filtered.update([half % _BITS for half in halves])
-        for first in range(halves.start & -64, halves.stop, 64):
-            low, high = max(first, halves.start), min(first + 64, halves.stop)
-            bits = (1 << high - first) - (1 << low - first)
-            self._m[_FILTER + first // 64 % REGION_FILTER] |= bits
+        for word, bits in _filter_bits(start, end):
+            self._filtered.setdefault(word, []).append(bits)
+            self._m[_FILTER + word] |= bits
 
     def _unfilter(self, start: int, end: int) -> None:
         """Arena bytes [start, end) are code of one region less."""
-        for half in range(start >> 1, end + 1 >> 1):
-            at = half % _BITS
-            self._filtered[at] -= 1
-            if not self._filtered[at]:
-                del self._filtered[at]
-                self._m[_FILTER + at // 64] &= ~(1 << at % 64)
+        for word, bits in _filter_bits(start, end):
+            left = self._filtered[word]
+            left.remove(bits)
+            self._m[_FILTER + word] = reduce(or_, left, 0)
 
     def _read(self, start: int, length: int) -> bytes:
         return bytes(self._view[start : start + length])
@@ -268,14 +276,20 @@ class InstalledRegions:
         entered = self._entered[region.translated]
         for place in row.placed.entries():
             entered[place >> PAGE_SHIFT].remove(place)
-        covered = self._translated if region.translated else self._direct
+        covering = self._covering[region.translated]
+        for page in row.placed.pages():
+            covering[page].remove(row.placed)
         for start, end in row.placed.spans():
             self._unfilter(start, end)
-        for place in row.placed.places():
-            covered[place] -= 1
-            if not covered[place]:
-                del covered[place]
         return row.placed
+
+
+def _filter_bits(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The words of the filter for arena bytes [start, end), with the bits of each."""
+    begin, stop = start >> 1, end + 1 >> 1
+    for first in range(begin & -64, stop, 64):
+        low, high = max(first, begin), min(first + 64, stop)
+        yield first // 64 % REGION_FILTER, (1 << high - first) - (1 << low - first)
 
 
 def _worth(region: CompiledRegion) -> tuple[bool, int]:

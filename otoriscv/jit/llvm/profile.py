@@ -14,7 +14,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Final
 
-from otoriscv.core.layout import PAGE
+from otoriscv.core.layout import PAGE, PAGE_SHIFT
 from otoriscv.jit.llvm.installed import Placed
 from otoriscv.jit.llvm.request import CompiledRegion, listed
 from otoriscv.jit.sources import source_key
@@ -116,9 +116,7 @@ class Profile:
     @staticmethod
     def _pages(placed: Placed) -> set[int]:
         bit = int(placed.region.translated)
-        return {
-            page | bit for start, end in placed.spans() for page in range(start & -PAGE, end, PAGE)
-        }
+        return {page << PAGE_SHIFT | bit for page in placed.pages()}
 
     def add_later(self, mark: int, pc: int, key: str) -> None:
         """A region is still to be compiled for *pc* at *mark*; *key* will list it."""

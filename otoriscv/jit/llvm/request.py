@@ -115,6 +115,15 @@ class CompiledRegion(NamedTuple):
         halfwords = chain.from_iterable(range(start, end, 2) for start, end in self.spans)
         return list(compress(halfwords, self.starts))
 
+    def has(self, pc: int) -> bool:
+        """Whether an instruction of it begins at *pc*."""
+        before = 0
+        for start, end in self.spans:
+            if start <= pc < end:
+                return self.starts[before + (pc - start >> 1)] != 0
+            before += end - start + 1 >> 1
+        return False
+
     @property
     def may_grow(self) -> bool:
         """Whether there may be more to compile by and by."""
