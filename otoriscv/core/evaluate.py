@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from otoriscv.core.architecture import ROUTINES
 from otoriscv.core.fold import evaluate, signed
 from otoriscv.core.layout import HART, MACHINE, hart_offset
-from otoriscv.core.routine import ROUTINES, build
+from otoriscv.core.routine import build
 from otoriscv.core.uop import OPS, Value
 
 __all__ = ["End", "Evaluator"]

@@ -265,16 +265,15 @@ class IsaTable:
     @property
     def added(self) -> Sequence[Row]:
         """The rows that are not from the source."""
-        return self._rows[self._given :]
+        return () if self._source else self._rows[self._given :]
 
     def _fill(self) -> None:
-        if self._source:
-            source, self._source = self._source, ""
-            import_module(source)
+        if self._source:  # another thread may be importing it: then this one waits
+            import_module(self._source)
 
     def end_source(self) -> None:
         """What is added from here on is not from the source."""
-        self._given = len(self._rows)
+        self._source, self._given = "", len(self._rows)
 
     def add(self, row: Row) -> None:
         """Add *row*; ValueError when its encodings overlap another row's, unless ``within`` it,
