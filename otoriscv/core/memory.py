@@ -84,6 +84,7 @@ class Arena:
             except (OSError, ValueError, OverflowError) as e:
                 raise MemoryError(f"cannot reserve {size >> 20} MiB: {e}") from None
         self.view8 = memoryview(self.buffer)
+        self.view16 = self.view8.cast("H")
         self.view64 = self.view8.cast("Q")
         self.machine = self.words(0, MACHINE_SIZE)
         self._views: list[memoryview] = [self.machine]
@@ -118,7 +119,7 @@ class Arena:
 
     def close(self) -> None:
         """Give the memory back; nothing of the arena may be used afterwards."""
-        for view in (*self._views, self.view64, self.view8):
+        for view in (*self._views, self.view64, self.view16, self.view8):
             view.release()
         self._views.clear()
         if self.backing is not None:

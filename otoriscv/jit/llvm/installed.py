@@ -91,6 +91,7 @@ class InstalledRegions:
         handler_at: Callable[[int], int | None],
     ) -> None:
         self._view = arena.view8
+        self._handlers = arena.view16  # the first halfword of a decoded entry is its handler
         self._pool = arena.pool
         self._m = m
         m[MACHINE["nregions"]] = 0
@@ -117,7 +118,7 @@ class InstalledRegions:
     def slots_of(self, region: CompiledRegion) -> dict[int, int] | None:
         """The host addresses that a region's slots lead to; None: it is not entered at its pc."""
         for row in self._rows.values():
-            number = int.from_bytes(self._view[row.entries[0] : row.entries[0] + 2], "little")
+            number = self._handlers[row.entries[0] >> 1]
             if row.placed.region is region and number == FIRST_REGION + row.first:
                 return dict(enumerate(self._slots.codes(row.first, len(row.entries)), row.first))
         return None
@@ -133,7 +134,7 @@ class InstalledRegions:
     def entered_at(self, place: int, *, translated: bool) -> CompiledRegion | None:
         """The region that is entered at *place*, if one that can run there is."""
         entry = entry_offset(self._pool, place)
-        number = int.from_bytes(self._view[entry : entry + 2], "little")
+        number = self._handlers[entry >> 1]
         region = self._owners.get(number - FIRST_REGION)
         return None if region is None or region.translated < translated else region
 
@@ -171,7 +172,7 @@ class InstalledRegions:
             entries.append(entry)
             self._m[_ENTRIES + first + k] = entry
             if self._may_enter(pc + placed.delta, entry, region):
-                self._view[entry : entry + 2] = (FIRST_REGION + first + k).to_bytes(2, "little")
+                self._handlers[entry >> 1] = FIRST_REGION + first + k
         spans = list(placed.spans())
         at = _REGIONS + row * REGION_WORDS
         self._m[at], self._m[at + 1] = min(s for s, _ in spans), max(e for _, e in spans)
@@ -248,7 +249,7 @@ class InstalledRegions:
     def _may_enter(self, place: int, entry: int, region: CompiledRegion) -> bool:
         """Make sure the entry is decoded: its operands serve the interpreter. False: it is a
         better region's already, or not an instruction's."""
-        number = int.from_bytes(self._view[entry : entry + 2], "little")
+        number = self._handlers[entry >> 1]
         if number >= FIRST_REGION:
             other = self._owners.get(number - FIRST_REGION)
             return other is None or _worth(other) < _worth(region)
@@ -260,10 +261,7 @@ class InstalledRegions:
         """Forget a region: its entries are decoded anew."""
         row = self._rows.pop(number)
         for k, entry in enumerate(row.entries):
-            if (
-                int.from_bytes(self._view[entry : entry + 2], "little")
-                == FIRST_REGION + row.first + k
-            ):
+            if self._handlers[entry >> 1] == FIRST_REGION + row.first + k:
                 self._view[entry : entry + 16] = bytes(16)
         at = _REGIONS + number * REGION_WORDS
         self._m[at] = self._m[at + 1] = self._m[at + 3] = 0
