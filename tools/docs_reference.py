@@ -35,12 +35,20 @@ def _fill_source(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = fill(source[0])
 
 
+def _skip_fields(
+    app: Sphinx, what: str, name: str, member: object, skip: bool, options: object
+) -> bool | None:
+    """A record's fields are in its signature; autodoc says "Alias for field number 0" of each."""
+    return True if (member.__doc__ or "").startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     from pygments.lexers.special import TextLexer
 
     app.add_lexer("gdb", TextLexer)
     app.connect("source-read", _fill_source)
+    app.connect("autodoc-skip-member", _skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
