@@ -23,7 +23,7 @@ from otoriscv.jit.llvm import engine as engine_module
 from otoriscv.jit.llvm import workers as workers_module
 from otoriscv.jit.llvm.compiler import compile_request
 from otoriscv.jit.llvm.engine import LlvmEngine
-from otoriscv.jit.llvm.messages import message, messages
+from otoriscv.jit.llvm.messages import message, messages, taken
 from otoriscv.jit.llvm.request import CompiledRegion, JitError, Request, find
 from otoriscv.jit.llvm.workers import COMMAND, Answer, Workers
 from otoriscv.jit.protocol import HOT_REGION_LIMIT
@@ -271,6 +271,17 @@ def test_what_was_cut_off_is_no_request() -> None:
     whole = message(request())
     for size in (0, 5, 8, len(whole) - 1):
         assert list(messages(io.BytesIO(whole + whole[:size]))) == [request()]
+
+
+def test_an_answer_is_one_message() -> None:
+    whole = message("done")
+    received = bytearray(whole[:-1])
+    assert taken(received) is None and received == whole[:-1]
+    received += whole[-1:]
+    assert taken(received) == "done" and not received
+    for garbage in (whole + b"x", b"\xff" * 8):
+        with pytest.raises(ValueError, match="no sense"):
+            taken(bytearray(garbage))
 
 
 def test_without_a_cache_nothing_is_compiled_at_the_end(tmp_path: Path) -> None:
