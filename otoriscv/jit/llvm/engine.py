@@ -113,7 +113,7 @@ def _near(mark: int) -> int:
 
 
 def _compile(request: Request, store: DiskCache | None = None) -> CompiledRegion:
-    from otoriscv.jit.llvm.compiler import compile_request  # where workers do it, they need it
+    from otoriscv.jit.llvm.compiler import compile_request  # with workers only they need it
 
     return compile_request(request, store)
 
