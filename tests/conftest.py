@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -52,6 +53,14 @@ def pytest_configure(config: pytest.Config) -> None:
         value = config.getoption(option)
         if value is not None:
             os.environ[variable] = str(value)
+
+
+@pytest.fixture
+def compiled_inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The llvm engine compiles at the first sample, inline, and keeps it in a cache of its own."""
+    monkeypatch.setenv("OTORISCV_JIT_THRESHOLD", "1")
+    monkeypatch.setenv("OTORISCV_JIT_WORKERS", "0")
+    monkeypatch.setenv("OTORISCV_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @pytest.fixture

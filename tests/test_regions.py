@@ -466,3 +466,34 @@ def test_graphviz_accepts_the_graph(tmp_path: Path) -> None:
     done = subprocess.run(["dot", "-Tplain"], input=graph, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert sum(line.startswith("node") for line in done.stdout.splitlines()) == len(region.blocks)
+
+
+@BOTH
+def test_an_instruction_behind_the_region_is_replaced(xlen: int) -> None:
+    """A loop's head that the region leaves to the interpreter is no entry: what is there may be
+    another instruction when the region, which does not contain it, comes back."""
+    text = """
+        li   s0, 0
+    head:
+        csrr t0, mscratch
+        addi s0, s0, 1
+        addi a1, a1, 1
+        addi a2, a2, 1
+        bne  s0, a0, head
+    """
+    program = assemble(text, xlen, RAM)
+    region = discover(
+        program.symbols["head"] + 4,
+        xlen,
+        lambda pc: (
+            Decoder(Isa.parse(f"rv{xlen}imac_zicsr")).decode(
+                int.from_bytes(program.code[pc - RAM : pc - RAM + 4], "little"), pc
+            )
+            if 0 <= pc - RAM < len(program.code)
+            else None
+        ),
+    )
+    head = program.symbols["head"]
+    assert head in region.blocks and not region.blocks[head].insns
+    assert head not in region.entries
+    assert all(any(s <= pc < e for s, e in region.spans()) for pc in region.entries)

@@ -13,7 +13,6 @@ from otoriscv.core.bus import Access, BusFault
 from otoriscv.core.layout import (
     HART,
     HART_FIELDS_END,
-    LINE_CODE,
     LINE_SHIFT,
     LINES,
     MACHINE,
@@ -25,6 +24,7 @@ from otoriscv.core.sem import CAUSE
 from otoriscv.core.uop import Value
 from otoriscv.jit.engine import Platform
 from otoriscv.jit.python.routines import compile_program, compile_routines
+from otoriscv.jit.python.spaces import Context, Space, Spaces
 from otoriscv.jit.python.trace import LIMIT, Decoded, Trace, compile_step, compile_trace
 
 if TYPE_CHECKING:
@@ -51,12 +51,9 @@ _GENERATION = HART["tlb_generation"]
 _PHYS = HART["phys"]
 _STORE_AT = HART["store_at"]
 _STORE_END = HART["store_end"]
-_SPACES = 64  #: contexts whose traces are kept
 
 #: Routines that fetch, access memory and poll: a native engine has faster ones.
 STEP_ROUTINES: Final = ("fetch_slow", "fetch_exact", "load_slow", "store_slow", "poll")
-#: A compiled trace and its longest path.
-_Entry = tuple[Callable[[Any, int], tuple[int, int]], int]
 
 #: Instructions kept compiled for `step`: some 10 KiB each.
 _MAX_STEPS = 1024
@@ -94,24 +91,6 @@ class _Switched(Exception):
     """Leaves the traces of one space: the hart's context is another. The state is committed."""
 
 
-class _Space:
-    """The traces of one context (see `PythonEngine._context_of`), by virtual pc.
-
-    ``doubtful`` are those made before the last fence, ``places`` the arena offsets of the halfwords
-    that each trace was made from.
-    """
-
-    __slots__ = ("doubtful", "flat", "generation", "made", "places", "traces")
-
-    def __init__(self, flat: int) -> None:
-        self.flat = bool(flat)
-        self.generation = 0
-        self.made: dict[int, Trace] = {}
-        self.traces: dict[int, _Entry] = {}
-        self.doubtful: dict[int, _Entry] = {}
-        self.places: dict[int, tuple[tuple[int, int], ...]] = {}
-
-
 class _Stored(Exception):
     """What an instruction would store."""
 
@@ -139,10 +118,9 @@ class PythonEngine:
         self._native_form: Callable[[str], Callable[..., int]] | None = None
         self._native: dict[str, Callable[..., int]] = {}
         self._steps: dict[tuple[int, frozenset[str]], Callable[..., Any]] = {}
-        self._spaces: dict[tuple[int, ...], _Space] = {}
-        self._context: tuple[int, ...] = ()
-        self._here = _Space(0)
-        self._by_line: dict[int, set[tuple[_Space, int]]] = {}
+        self._spaces = Spaces(self._arena, lambda: platform.main_engine is self)
+        self._context: Context = ()
+        self._here = Space(0)
         self._ram_base = 0
         self._ram_mask = 0
 
@@ -214,7 +192,7 @@ class PythonEngine:
         if self._fetch(h, pc) is None:
             return None
         if known is not None:
-            self._drop(space, pc)
+            self._spaces.drop(space, pc)
         self._limit = limit
         try:
             self._enter(h, pc, 1)
@@ -224,7 +202,7 @@ class PythonEngine:
 
     def trace_at(self, pc: int) -> Trace | None:
         """The trace there is at *pc*."""
-        flat = self._spaces.get((FLAT,))
+        flat = self._spaces.find((FLAT,))
         return None if flat is None else flat.made.get(pc)
 
     def run_trace(self, hart: Hart, trace: Trace) -> int:
@@ -286,7 +264,7 @@ class PythonEngine:
 
     # -- spaces
 
-    def _context_of(self, h: Any) -> tuple[int, ...]:
+    def _context_of(self, h: Any) -> Context:
         """What the traces of a pc depend on: direct access to RAM, page tables, privilege."""
         mode: int = h[_MODE]
         if mode & FLAT:
@@ -297,19 +275,9 @@ class PythonEngine:
         return 0, priv, self._hart_index, satp if paged else 0
 
     def _choose(self, h: Any) -> None:
-        """Find the traces of the hart's context; their pages are asked for again after a fence."""
+        """Find the traces of the hart's context."""
         self._context = self._context_of(h)
-        space = self._spaces.get(self._context)
-        if space is None:
-            if len(self._spaces) >= _SPACES:
-                self._forget_spaces()
-            space = self._spaces[self._context] = _Space(self._context[0])
-        generation = h[_GENERATION]
-        if space.generation != generation and not space.flat:
-            space.generation = generation
-            space.doubtful.update(space.traces)
-            space.traces.clear()
-        self._here = space
+        self._here = self._spaces.choose(self._context, h[_GENERATION])
 
     def _switch(self, h: Any) -> None:
         """After anything that may have changed the context; pc and budget are committed."""
@@ -318,12 +286,6 @@ class PythonEngine:
             not here.flat and h[_GENERATION] != here.generation
         ):
             raise _Switched
-
-    def _forget_spaces(self) -> None:
-        for space in self._spaces.values():
-            for start in list(space.made):
-                self._drop(space, start)
-        self._spaces.clear()
 
     def step(self, hart: Any, *, interrupts: bool = True) -> int:
         """One instruction, trap or interrupt, ignoring breakpoints.
@@ -375,10 +337,8 @@ class PythonEngine:
             fetched = self._fetch(h, h[_PC])
             if fetched is None:
                 return None
-            insn = self._decoder.decode(fetched[0], h[_PC])
-            decoded = Decoded(h[_PC], insn.row, insn.operands, insn.length, insn.bits, insn.variant)
             space = dict(self._space, slow_store=_tell_store)
-            compile_step(self._xlen, decoded, space)(h, h[_PC], 1)
+            compile_step(self._xlen, self._decoded(h[_PC], fetched[0]), space)(h, h[_PC], 1)
         except _Stored as found:
             return found.value
         except (_Leave, _Exited, _Switched):
@@ -390,25 +350,11 @@ class PythonEngine:
 
     def memory_changed(self, offset: int, length: int) -> None:
         """Drop the traces made from arena bytes ``[offset, offset + length)``."""
-        first, last = offset >> LINE_SHIFT, (offset + length - 1) >> LINE_SHIFT
-        if last - first < len(self._by_line):
-            lines = [n for n in range(first, last + 1) if n in self._by_line]
-        else:
-            lines = [n for n in self._by_line if first <= n <= last]
-        for line in lines:
-            # a drop empties other lines too
-            for space, start in list(self._by_line.get(line, ())):
-                for at, size in space.places[start]:
-                    if at < offset + length and offset < at + size:
-                        self._drop(space, start)
-                        break
+        self._spaces.written(offset, length)
 
     def breakpoints_changed(self, address: int) -> None:
         """Drop the traces that contain *address*."""
-        for space in self._spaces.values():
-            for start, trace in list(space.made.items()):
-                if any(pc == address for pc, _ in trace.spans):
-                    self._drop(space, start)
+        self._spaces.drop_with(address)
 
     def adopt_programs(self, hart: Any) -> None:
         """They are evaluated as Python functions already."""
@@ -423,25 +369,20 @@ class PythonEngine:
         """With watchpoints every access takes the checked path: other traces."""
         if "_space" in vars(self):
             self._window(self._space)
-        for space in self._spaces.values():
-            for start in list(space.made):
-                self._drop(space, start)
+        self._spaces.drop_all()
 
     def report(self) -> dict[str, int]:
         """The traces there are, and the instructions compiled to be stepped."""
-        traces = sum(len(space.made) for space in self._spaces.values())
-        return {"traces": traces, "steps_compiled": len(self._steps)}
+        return {"traces": len(list(self._spaces)), "steps_compiled": len(self._steps)}
 
     def compiled_at(self, pc: int, physical: int, *, translated: bool) -> int:
         """1 when a trace contains it."""
-        spaces = self._spaces.values()
-        traces = (trace for space in spaces for trace in space.made.values())
-        return int(any(at == pc for trace in traces for at, _ in trace.spans))
+        return int(any(at == pc for trace in self._spaces for at, _ in trace.spans))
 
     def close(self) -> None:
         """Nothing native to free."""
         self._spaces.clear()
-        self._here = _Space(0)
+        self._here = Space(0)
 
     # -- traces
 
@@ -511,10 +452,9 @@ class PythonEngine:
             if self._same_pages(h, space.made[pc], space.places[pc]):
                 space.traces[pc] = entry
                 return pc, n
-            self._drop(space, pc)
+            self._spaces.drop(space, pc)
         breakpoints = self._p.breakpoints
         made = space.made
-        lines: set[int] = set()
         places: dict[int, tuple[int, int]] = {}
         last = pc
 
@@ -529,26 +469,13 @@ class PythonEngine:
                 return None
             word, low, high = got
             places[at] = low, high
-            lines.update((low >> LINE_SHIFT, (low + 1) >> LINE_SHIFT))
-            if high:
-                lines.update((high >> LINE_SHIFT, (high + 1) >> LINE_SHIFT))
             return self._decoded(at, word)
 
         mask = self._ram_mask if space.flat else 0
         trace = compile_trace(
             self._xlen, decode, pc, self._space, self._ram_base, mask, self._limit
         )
-        for line in lines:
-            self._arena[LINES + line] |= LINE_CODE
-            self._by_line.setdefault(line, set()).add((space, pc))
-        space.made[pc] = trace
-        space.places[pc] = tuple(
-            half
-            for at, size in trace.spans
-            for low, high in (places[at],)
-            for half in ((low, 2), (high or low, 2))[: size // 2]
-        )
-        space.traces[pc] = trace.run, trace.longest
+        self._spaces.keep(space, pc, trace, places)
         return pc, n
 
     def _same_pages(self, h: Any, trace: Trace, places: tuple[tuple[int, int], ...]) -> bool:
@@ -566,17 +493,6 @@ class PythonEngine:
                 if seen[page] != offset & -PAGE:
                     return False
         return True
-
-    def _drop(self, space: _Space, start: int) -> None:
-        del space.made[start], space.places[start]
-        space.traces.pop(start, None)
-        space.doubtful.pop(start, None)
-        for line, starts in list(self._by_line.items()):
-            starts.discard((space, start))
-            if not starts:
-                del self._by_line[line]
-                if self._p.main_engine is self:
-                    self._arena[LINES + line] &= ~LINE_CODE & 0xFF
 
     def _one(self, h: Any, pc: int, n: int) -> tuple[int, int]:
         """Execute the instruction at *pc*, whatever it needs."""
