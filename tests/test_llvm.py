@@ -19,6 +19,7 @@ from otoriscv.jit.engines import probe
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.compiler import FEW, compile_request
 from otoriscv.jit.llvm.engine import LlvmEngine
+from otoriscv.jit.llvm.heat import Hot
 from otoriscv.jit.llvm.request import Pointless, Request
 from otoriscv.jit.regions import discover, text, to_dot
 
@@ -378,7 +379,7 @@ def test_memory_is_flat_over_20000_compile_and_invalidate_cycles() -> None:
         engine._rewritten.clear()  # this code is not to be left to the interpreter
         place = guest.machine.memory.find(loop)
         assert place is not None
-        engine._request(guest.hart, loop, place, SAMPLE_PC)
+        engine._request(guest.hart, Hot(loop, place, SAMPLE_PC))
         assert [r for r in engine.regions() if loop in r.covered]
         if n == 2000:
             base, used = resident(), engine._arena.used

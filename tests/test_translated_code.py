@@ -100,6 +100,24 @@ def test_hot_code(engine: str, mode: str, second: int) -> None:
         assert hot(guests[0]) > 0.5
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_where_regions_jump_out_to(mode: str) -> None:
+    """Each is entered through the other, as their pages are not in a row in memory."""
+    guest = Guest(HOT, mode, ELSEWHERE)
+    box, engine = guest.box, guest.box.main_engine
+    assert isinstance(engine, LlvmEngine)
+    assert box.run(25_000) == Exit.SLICE
+    into = CODE + guest.into
+    exits = set(engine._exits.take(box.steps))
+    assert exits == {(into + PAGE, True), (into + 8, True)}
+    marks = {pc: engine._around.mark(box.hart, pc, translated=True) for pc, _ in exits}
+    physical = {into + PAGE: ELSEWHERE + guest.into, into + 8: CODE_AT + guest.into + 8}
+    places = {pc: box.memory.find(at) for pc, at in physical.items()}
+    assert marks == {pc: place | 1 for pc, place in places.items() if place is not None}
+    assert engine._around.mark(box.hart, DATA, translated=True) is None
+    assert engine._around.mark(box.hart, CODE_AT, translated=False) == box.memory.find(CODE_AT)
+
+
 @EACH
 def test_another_function_in_its_place(engine: str, mode: str) -> None:
     """The same address leads to other code, and back again."""

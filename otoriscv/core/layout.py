@@ -62,6 +62,7 @@ SAMPLE_PC: Final = 0  # where the interpreter is
 SAMPLE_JUMP: Final = 1  # where a region jumped to, and the interpreter went on
 SAMPLE_REGION: Final = 2  # the beginning of the region that the budget ran out in
 TARGETS: Final = 256
+EXITS: Final = 64  # of regions: where they jumped out to lately
 
 #: Routines of the compiled interpreter that other native code calls, through ``<name>_fn``.
 LIBRARY_ROUTINES: Final = ("watched", "csr_read", "load_slow")
@@ -237,6 +238,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "print_next",  # the same with what the current command printed so far
     "region_steps",  # instructions retired in compiled regions
     "region_left",  # where the last jumped out; its beginning + 1 for lack of budget; or 0
+    ("region_exits", EXITS),  # jumps out, by the budget left then; bit 0 for translated code
     ("scratch", 16),  # a page-crossing instruction is decoded here
     ("host_time", 2),  # struct timespec for the native clock
     "host_clock_fn",

@@ -110,8 +110,8 @@ def _forget(pairs: Sequence[Pair]) -> None:
     random_programs._encoded.cache_clear()
     random_programs._decoder.cache_clear()
     for pair in pairs:
-        pair.hot.compiler._heat.clear()
-        pair.hot.compiler._steps.clear()
+        pair.hot.compiler._heat._samples.clear()
+        pair.hot.compiler._heat._steps.clear()
         pair.hot.compiler._regions._shelf.clear()
         if pair.hot.compiler._profile is not None:
             pair.hot.compiler._profile._keys.clear()

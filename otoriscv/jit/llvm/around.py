@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otoriscv.core.layout import (
-    HART,
     MACHINE,
     PAGE,
     TARGETS,
     TLB_ENTRIES,
     TLB_X,
     entry_offset,
+    entry_place,
     tlb_slot,
 )
 
@@ -71,9 +71,8 @@ class Around:
         when *pc* itself is not. The execute TLB tells, so only pages are seen that were in use."""
         page, pool = pc & -PAGE, self._pool
         for bank in range(_FETCH_BANKS):
-            base = HART["tlb"] + tlb_slot(bank, TLB_X) - tlb_slot(0, 0)
 
-            def mapped(address: int, base: int = base) -> bool:
+            def mapped(address: int, base: int = tlb_slot(bank, TLB_X)) -> bool:
                 at = base + 2 * ((address >> 12) % TLB_ENTRIES)
                 wanted = entry_offset(pool, place - pc + address) - 8 * address
                 return bool(hart.q[at] == address and hart.q[at + 1] == wanted & (1 << 64) - 1)
@@ -86,6 +85,19 @@ class Around:
             while end < page + reach * PAGE and mapped(end):
                 end += PAGE
             return start, end
+        return None
+
+    def mark(self, hart: Hart, pc: int, *, translated: bool) -> int | None:
+        """Where *pc* is, with bit 0 set for translated code; None: *hart* has not been there
+        lately."""
+        if not translated:
+            return self._memory.find(pc)
+        page = pc & -PAGE
+        for bank in range(_FETCH_BANKS):
+            at = tlb_slot(bank, TLB_X) + 2 * ((page >> 12) % TLB_ENTRIES)
+            if hart.q[at] == page:
+                entry = 8 * pc + hart.q[at + 1] & (1 << 64) - 1
+                return entry_place(self._pool, entry) | 1
         return None
 
     def history(self, start: int, end: int) -> tuple[int, ...]:

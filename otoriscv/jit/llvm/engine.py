@@ -34,6 +34,8 @@ from otoriscv.jit.interp.engine import InterpEngine
 from otoriscv.jit.interp.slots import Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.around import Around
+from otoriscv.jit.llvm.exits import SAMPLE_EXIT, RegionExits
+from otoriscv.jit.llvm.heat import Heat, Hot
 from otoriscv.jit.llvm.installed import InstalledRegions, Placed
 from otoriscv.jit.llvm.profile import Profile, program_name
 from otoriscv.jit.llvm.request import (
@@ -71,23 +73,19 @@ QUIET_RARE: Final = 64
 SAMPLE_RARE: Final = 1 << 16
 #: Samples of a neighbourhood (16 bytes) before it is compiled.
 THRESHOLD: Final = 2
-#: Steps after which what was seen counts half when the hottest place is chosen: guests have phases.
-FADING: Final = 1 << 27
 #: Steps spent lately around a place (in its KiB), outside of regions, that are worth a worker's
 #: time.
 WORTH: Final = 1 << 20
 #: Compile processes at most, where there are so many cores.
 MOST_WORKERS: Final = 3
-#: Hot places that wait for a worker, about.
-WAITING: Final = 32
 #: Hot places that are tried in a row for an idle worker: their pages may not be in use now.
 TRIES: Final = 4
 #: Regions that may contain one instruction: a caller's copy and its own.
 COPIES: Final = 3
-#: Places of which heat is kept, and places that are not asked for again.
-PLACES: Final = 1 << 14
 #: The same where a region jumps to what is not entered yet: parts of a large function overlap.
 COPIES_LEFT: Final = 8
+#: Places that are not asked for again.
+MOST_REFUSED: Final = 1 << 14
 #: Samples in a region before it is made again, with code that it was too small for, or that its
 #: indirect jumps led to since; each time eight times as many.
 PROMOTE: Final = 8
@@ -100,16 +98,6 @@ _INSIDE: Final = PAGE - 1
 def _processes() -> int:
     """Compile processes unless somebody says otherwise: a core is left for the guest."""
     return min(MOST_WORKERS, max(1, len(os.sched_getaffinity(0)) - 1))
-
-
-def _block(mark: int) -> int:
-    """The KiB that a place is in."""
-    return mark & ~1023 | mark & 1
-
-
-def _near(mark: int) -> int:
-    """The 16 bytes that a place is in."""
-    return mark & ~15 | mark & 1
 
 
 def _compile(request: Request, store: DiskCache | None = None) -> CompiledRegion:
@@ -141,6 +129,7 @@ class LlvmEngine(InterpEngine):
         self._arena = CodeArena()
         self._slots = slots = Slots(self._library)
         self._around = Around(platform)
+        self._exits = RegionExits(self._m)
         self._m[MACHINE["sample_every"]] = self._first
         self._seen = self._m[MACHINE["samples"]]
         self._quiet = 0  # samples since the interval changed
@@ -149,17 +138,8 @@ class LlvmEngine(InterpEngine):
         self._regions = InstalledRegions(
             platform.arena, self._m, slots, self._arena, self._decode_place, self._handler_at
         )
-        # By place: an arena offset, with bit 0 set for translated code.
-        self._heat: Counter[int] = Counter()
-        # By the 16 bytes that a place is in.
-        # What waits for a worker, in no region and in some: pc, mark, block and sample's kind.
-        self._hot: dict[int, tuple[int, int, int, int]] = {}
-        self._again: dict[int, tuple[int, int, int, int]] = {}
-        self._patient = 0  # nothing was worth it: the step at which to look again
-        # Steps that samples outside of regions stand for, fading; by block.
-        self._steps: Counter[int] = Counter()
-        self._faded = 0  # when they were halved last, in steps
-        self._pending: set[int] = set()  # is being compiled
+        self._heat = Heat()
+        # By mark (see `Heat`).
         self._refused: set[int] = set()
         self._grown: Counter[int] = Counter()  # how often a region was looked at for that
         self._rewritten: Counter[int] = Counter()  # by 256 bytes of memory
@@ -192,7 +172,7 @@ class LlvmEngine(InterpEngine):
         if self._m[MACHINE["samples"]] != self._seen:
             self._hart = hart
             self._look(hart)
-            if self._pending or self._hot or self._again:
+            if self._heat:
                 for request, region in self._workers.poll():
                     self._arrived(request, region)
                 self._employ(hart, self._workers)
@@ -288,7 +268,7 @@ class LlvmEngine(InterpEngine):
         self._changed |= {*points, *self._applied}
         self._apply_changes(hart)
         place = self._p.memory.find(pc)
-        request = None if place is None else self._make_request(hart, pc, place, SAMPLE_JUMP)
+        request = None if place is None else self._make_request(hart, Hot(pc, place, SAMPLE_JUMP))
         if request is None:
             raise JitError(f"no code to compile at {pc:#x}")
         request = request._replace(limit=limit, lines=b"", elsewhere=(), at_head=False)
@@ -406,7 +386,8 @@ class LlvmEngine(InterpEngine):
         first = max(self._seen, taken - SAMPLES)
         news = 0
         every = m[MACHINE["sample_every"]]
-        self._fade(m[MACHINE["steps_end"]])
+        heat = self._heat
+        heat.fade(m[MACHINE["steps_end"]])
         for n in range(first, taken):
             at = ring + (n & (SAMPLES - 1)) * SAMPLE_WORDS
             pc, mark, kind = m[at], m[at + 1], m[at + 2]
@@ -418,32 +399,37 @@ class LlvmEngine(InterpEngine):
             wanted = self._heat_wanted(mark, kind)
             if wanted is None:
                 continue
-            near = _near(mark)
-            self._heat[near] += 1
-            if wanted == self._threshold:
-                self._steps[_block(mark)] += every
-            if self._heat[near] >= wanted and self._may_ask(near):
-                news += self._steps[_block(mark)] >= self._worth
-                self._request(hart, pc, mark, kind)
+            samples = heat.add(mark, every if wanted == self._threshold else 0)
+            if samples >= wanted and not heat.asked(mark):
+                news += heat.steps(mark) >= self._worth
+                self._request(hart, Hot(pc, mark, kind))
         self._seen = taken
-        if len(self._heat) > PLACES:  # what was seen once in a long run
-            self._heat = Counter(
-                {n: c for n, c in self._heat.items() if c > 1 or not self._may_ask(n)}
-            )
-        if len(self._refused) > PLACES:
+        if len(self._refused) > MOST_REFUSED:
             self._refused.clear()
             self._grown.clear()
         self._quiet += taken - first
         if news:
             m[MACHINE["sample_every"]] = max(self._first, every >> 4)
             self._quiet = 0
-        elif every < SAMPLE_LAST and self._quiet > (QUIET if every < SAMPLE_RARE else QUIET_RARE):
-            m[MACHINE["sample_every"]] = min(SAMPLE_LAST, every * 2)
+        elif self._quiet > (QUIET if every < SAMPLE_RARE else QUIET_RARE):
+            if every < SAMPLE_RARE or not self._look_at_exits(hart):
+                m[MACHINE["sample_every"]] = min(SAMPLE_LAST, every * 2)
             self._quiet = 0
 
-    def _may_ask(self, near: int) -> bool:
-        """Whether nothing around a place waits for a worker or is being compiled."""
-        return near not in self._hot and near not in self._again and near not in self._pending
+    def _look_at_exits(self, hart: Hart) -> int:
+        """Count where regions jump out to and none begins; how many such places are asked for."""
+        news = 0
+        for pc, translated in self._exits.take(self._m[MACHINE["steps_end"]] - hart.budget):
+            mark = self._around.mark(hart, pc, translated=translated)
+            if mark is None or mark in self._refused:
+                continue
+            wanted = self._heat_wanted(mark, SAMPLE_EXIT)
+            if wanted is None or self._heat.asked(mark):
+                continue
+            if self._heat.add(mark) >= wanted:
+                news += 1
+                self._request(hart, Hot(pc, mark, SAMPLE_EXIT))
+        return news
 
     def _remember(self) -> Profile:
         """Enter what earlier runs of this program compiled."""
@@ -463,13 +449,6 @@ class LlvmEngine(InterpEngine):
         self.statistics["remembered"] += 1
         return True
 
-    def _fade(self, now: int) -> None:
-        """Let what was hot long ago weigh less than what is hot now."""
-        if not 0 <= now - self._faded < FADING:  # or steps are counted anew
-            self._faded = now
-            halved = {block: n >> 1 for block, n in self._steps.items() if n >= SAMPLE_FIRST}
-            self._steps = Counter(halved)
-
     def _heat_wanted(self, mark: int, kind: int) -> int | None:
         """The samples after which a place is compiled; None: there are regions enough with it."""
         place, translated = mark & ~1, bool(mark & 1)
@@ -481,33 +460,33 @@ class LlvmEngine(InterpEngine):
         covering = self._regions.covering(place, translated=translated)
         if covering and self._regions.entered_at(place, translated=translated) is not None:
             return None
-        if kind == SAMPLE_JUMP:
+        if kind in (SAMPLE_JUMP, SAMPLE_EXIT):
             return None if covering >= COPIES_LEFT else self._threshold
         return None if covering >= COPIES else self._threshold * (16 if covering else 1)
 
-    def _request(self, hart: Hart, pc: int, mark: int, kind: int) -> None:
-        """Compile what is at *pc*, or let it wait until a worker is idle."""
-        near = _near(mark)
+    def _request(self, hart: Hart, hot: Hot) -> None:
+        """Compile a hot place, or let it wait until a worker is idle."""
+        pc, mark, kind = hot
         if self._rewritten[mark >> 8] > REWRITES:
             self._refused.add(mark)
             return
         grow = kind == SAMPLE_REGION
         if self._workers is not None and not grow and not self._may_be_cached(pc, mark):
-            self._let_wait(near, pc, mark, kind)
+            self._let_wait(hot)
             return
-        request = self._make_request(hart, pc, mark, kind)
+        request = self._make_request(hart, hot)
         if request is not None and grow:
             self._grown[mark] += 1
             region = self._regions.entered_at(mark & ~1, translated=bool(mark & 1))
             if region is None or not region.grows(request):
                 request = None
         if request is None:
-            del self._heat[near]
+            self._heat.forget(mark)
             return
         cached = find(request, self._store)
         if cached is not None:
             self.statistics["cached"] += 1
-            del self._heat[near]
+            self._heat.forget(mark)
             self._install(request, cached)
         elif self._workers is None:
             try:
@@ -515,7 +494,7 @@ class LlvmEngine(InterpEngine):
             except JitError as error:
                 self._arrived(request, error)
         else:
-            self._let_wait(near, pc, mark, kind)
+            self._let_wait(hot)
 
     def _may_be_cached(self, pc: int, mark: int) -> bool:
         """Whether there is an entry for the code there; with breakpoints, that has to be looked
@@ -526,61 +505,44 @@ class LlvmEngine(InterpEngine):
         key = region_key(near, pc, self._isa, {}, window, watching, REGION_LIMIT)
         return bool(self._applied) or self._store.has(key)
 
-    def _let_wait(self, near: int, pc: int, mark: int, kind: int) -> None:
-        fresh = self._heat_wanted(mark, kind) == self._threshold
-        waiting = self._hot if fresh else self._again
-        waiting[near] = pc, mark, _block(mark), kind
-        if len(waiting) > 2 * WAITING:
-            steps = self._steps
-            order = sorted(waiting, key=lambda place: steps[waiting[place][2]])
-            for place in order[:WAITING]:
-                del waiting[place]
+    def _let_wait(self, hot: Hot) -> None:
+        fresh = self._heat_wanted(hot.mark, hot.kind) == self._threshold
+        self._heat.wait(hot, fresh=fresh and hot.kind != SAMPLE_EXIT)
 
     def _left_waiting(self) -> Iterator[Request]:
         """What waits for a worker at the end, the hottest first: the next run finds it compiled."""
-        hart, steps = self._hart, self._steps
+        hart = self._hart
         if hart is None:
             return
-        hottest = sorted(self._hot.values(), key=lambda place: steps[place[2]], reverse=True)
-        for pc, mark, _, kind in hottest[:WAITING]:
-            request = self._make_request(hart, pc, mark, kind, later=True)
+        for hot in self._heat.hottest():
+            request = self._make_request(hart, hot, later=True)
             if request is not None:
                 if self._profile is not None and not request.points() and not request.watching:
-                    self._profile.add_later(mark, pc, request.key({}))
+                    self._profile.add_later(hot.mark, hot.pc, request.key({}))
                 yield request
 
     def _employ(self, hart: Hart, workers: Workers) -> None:
-        """Give the hottest places to idle workers: those in no region, if they are worth it, before
-        those that regions left or entered elsewhere."""
-        now = self._m[MACHINE["steps_end"]]
-        if self._patient - self._worth <= now < self._patient and not self._again:
-            return
+        """Give what waits to idle workers."""
+        heat, now = self._heat, self._m[MACHINE["steps_end"]]
         tries = TRIES
         while workers.idle and tries:
             tries -= 1
-            steps, hot = self._steps, self._hot
-            near = max(hot, key=lambda place: steps[hot[place][2]], default=None)
-            if near is None or steps[hot[near][2]] < self._worth:
-                self._patient = now + self._worth
-                hot = self._again
-                near = max(hot, key=lambda place: self._heat[place], default=None)
-                if near is None:
-                    break
-            pc, mark, _, kind = hot.pop(near)
-            wanted = self._heat_wanted(mark, kind)
-            if wanted is None or (self._heat[near] < wanted and kind != SAMPLE_REGION):
+            hot = heat.take(now, self._worth)
+            if hot is None:
+                break
+            wanted = self._heat_wanted(hot.mark, hot.kind)
+            if wanted is None or (heat.samples(hot.mark) < wanted and hot.kind != SAMPLE_REGION):
                 continue  # another region covers it now
-            request = self._make_request(hart, pc, mark, kind)
+            request = self._make_request(hart, hot)
             if request is None:
-                del self._heat[near]
+                heat.forget(hot.mark)
             else:
-                self._pending.add(near)
+                heat.begin(hot.mark)
                 workers.submit(request)
 
-    def _make_request(
-        self, hart: Hart, pc: int, mark: int, kind: int, *, later: bool = False
-    ) -> Request | None:
+    def _make_request(self, hart: Hart, hot: Hot, *, later: bool = False) -> Request | None:
         """What to compile; None when the code is not where it was any more (see `Around.of`)."""
+        pc, mark, kind = hot
         place = mark & ~1
         found = self._around.of(hart, pc, mark, later=later)
         if found is None:
@@ -624,8 +586,7 @@ class LlvmEngine(InterpEngine):
 
     def _arrived(self, request: Request, region: CompiledRegion | JitError) -> None:
         mark = request.mark
-        self._pending.discard(_near(mark))
-        del self._heat[_near(mark)]
+        self._heat.end(mark)
         if isinstance(region, JitError):
             self._refused.add(mark)
             self.statistics["refused"] += 1
@@ -651,7 +612,8 @@ class LlvmEngine(InterpEngine):
             self._regions.put_aside(placed)
         elif self._regions.install(placed):
             self.statistics["regions"] += 1
-            self._cool(placed)
+            bit = int(region.translated)
+            self._heat.cool({place | bit for place in placed.places()})
 
     def _is_there(self, placed: Placed) -> bool:
         """Whether another hot place in the same loop led to this region before."""
@@ -659,14 +621,6 @@ class LlvmEngine(InterpEngine):
         place = region.pc + placed.delta
         there = self._regions.entered_at(place, translated=region.translated)
         return there is not None and set(region.covered) <= set(there.covered)
-
-    def _cool(self, placed: Placed) -> None:
-        """Samples in what a region covers now are from before it: only new ones tell that a
-        second region is worth it."""
-        bit = int(placed.region.translated)
-        for near in {_near(place | bit) for place in placed.places()}:
-            del self._heat[near]
-            self._hot.pop(near, None)
 
     def _decode_place(self, place: int, entry: int) -> int | None:
         return self._decode_in_place(place, place, entry)

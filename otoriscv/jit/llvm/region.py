@@ -15,6 +15,7 @@ from typing import Final
 from otoriscv.core import mode
 from otoriscv.core.handlers import RESUME, RESUME_INTERP
 from otoriscv.core.layout import (
+    EXITS,
     HART,
     MACHINE,
     PAGE,
@@ -362,6 +363,10 @@ class _RegionFunction(NativeFunction):
         self._through(RESUME_INTERP)
         self._join("away")
         target, n = self._commit()
+        # Among the last are all that are frequent, whatever the region is that samples end in.
+        slot = self.field("%A", MACHINE["region_exits"], self.op("and", n, EXITS - 1))
+        note = target if self.flat else self.op("or", target, 1)
+        self.line(f"store i64 {note}, ptr {slot}")
         self._dispatch(target, n)
 
     def _commit(self) -> tuple[str, str]:
