@@ -468,6 +468,8 @@ def test_the_hottest_places_that_wait_are_left_to_a_worker_first(
 ) -> None:
     """It never answers in this run: all but the first place wait until the end."""
     monkeypatch.setattr(engine_module, "Workers", Inline)
+    # Some samples in each loop: how far apart they come to be is a matter of the host's speed.
+    monkeypatch.setattr(engine_module, "SAMPLE_LAST", 1 << 12)
     jit = JitSettings(threshold=1, workers=1, cache=False)
     machine = Machine("rv64imac_zicsr", ram=[(RAM, 1 << 20)], engine="llvm", jit=jit)
     loops = {"first": 1 << 20, "warm": 20_000, "hot": 60_000}
