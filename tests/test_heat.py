@@ -81,6 +81,9 @@ def test_what_is_interpreted_between_regions_comes_before_regions_that_grow() ->
         for _ in range(samples):
             heat.add(hot.mark)
         heat.wait(hot, fresh=False)
+    fresh = Hot(0, 0, SAMPLE_PC)
+    heat.wait(fresh, fresh=True)
+    assert heat.hottest() == [fresh, often, seldom]
     assert [heat.take(0, 1) for _ in range(3)] == [often, seldom, grow]
 
 

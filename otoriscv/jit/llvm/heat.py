@@ -135,9 +135,12 @@ class Heat:
         return self._again[near].kind == SAMPLE_EXIT, self._samples[near]
 
     def hottest(self) -> list[Hot]:
-        """Who waits and is in no region, the hottest first, but not all."""
-        order = sorted(self._fresh, key=self._rank, reverse=True)
-        return [self._fresh[near] for near in order[:WAITING]]
+        """Who waits and is interpreted, the hottest first, but not all."""
+        again = self._again
+        exits = sorted(again, key=self._urgency, reverse=True)
+        left = [again[near] for near in exits if again[near].kind == SAMPLE_EXIT]
+        fresh = sorted(self._fresh, key=self._rank, reverse=True)
+        return [*(self._fresh[near] for near in fresh), *left][:WAITING]
 
     def begin(self, mark: int) -> None:
         """A place is being compiled."""
