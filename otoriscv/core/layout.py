@@ -238,7 +238,7 @@ MACHINE, MACHINE_FIELDS_END = _slots(
     "print_next",  # the same with what the current command printed so far
     "region_steps",  # instructions retired in compiled regions
     "region_left",  # where the last jumped out; its beginning + 1 for lack of budget; or 0
-    ("region_exits", EXITS),  # jumps out, by the budget left then; bit 0 for translated code
+    ("region_exits", EXITS),  # jumps out, by the step that they were at; bit 0 for translated code
     ("scratch", 16),  # a page-crossing instruction is decoded here
     ("host_time", 2),  # struct timespec for the native clock
     "host_clock_fn",

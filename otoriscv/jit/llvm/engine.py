@@ -457,9 +457,9 @@ class LlvmEngine(InterpEngine):
             if region is None or not region.may_grow:
                 return None
             return PROMOTE * self._threshold << 3 * self._grown[mark]
-        covering = self._regions.covering(place, translated=translated)
-        if covering and self._regions.entered_at(place, translated=translated) is not None:
+        if self._regions.entered_at(place, translated=translated) is not None:
             return None
+        covering = self._regions.covering(place, translated=translated)
         if kind in (SAMPLE_JUMP, SAMPLE_EXIT):
             return None if covering >= COPIES_LEFT else self._threshold
         return None if covering >= COPIES else self._threshold * (16 if covering else 1)

@@ -364,7 +364,9 @@ class _RegionFunction(NativeFunction):
         self._join("away")
         target, n = self._commit()
         # Among the last are all that are frequent, whatever the region is that samples end in.
-        slot = self.field("%A", MACHINE["region_exits"], self.op("and", n, EXITS - 1))
+        end = self.new(f"load i64, ptr {self.field('%A', MACHINE['steps_end'])}")
+        step = self.op("and", self.op("sub", end, n), EXITS - 1)
+        slot = self.field("%A", MACHINE["region_exits"], step)
         note = target if self.flat else self.op("or", target, 1)
         self.line(f"store i64 {note}, ptr {slot}")
         self._dispatch(target, n)
