@@ -12,12 +12,14 @@ pytest.importorskip("llvmlite")
 from otoriscv.board.machine import Machine
 from otoriscv.core.encode import assemble
 from otoriscv.core.layout import EXITS, MACHINE, SAMPLE_JUMP, SAMPLE_PC, SAMPLE_REGION
+from otoriscv.jit.llvm import engine as engine_module
 from otoriscv.jit.llvm import heat as heat_module
-from otoriscv.jit.llvm.engine import SAMPLE_RARE, LlvmEngine
+from otoriscv.jit.llvm.engine import SAMPLE_RARE, WORTH, LlvmEngine
 from otoriscv.jit.llvm.exits import FEW, SAMPLE_EXIT, RegionExits
 from otoriscv.jit.llvm.heat import FADING, WAITING, Heat, Hot
 from otoriscv.jit.protocol import HOT_REGION_LIMIT
 from otoriscv.jit.settings import JitSettings
+from tests.inline_workers import Inline
 
 RAM = 0x8000_0000
 KIB = 1024
@@ -174,15 +176,13 @@ class Guest(NamedTuple):
         return (m[MACHINE["region_steps"]] - before) / 10_000_000
 
 
-@pytest.fixture(params=[32, 64])
-def guest(request: pytest.FixtureRequest) -> Iterator[Guest]:
-    xlen: int = request.param
+def between(xlen: int, **settings: int) -> Guest:
     program = assemble(BETWEEN, xlen, RAM)
     machine = Machine(
         f"rv{xlen}im_zicsr",
         ram=[(RAM, 1 << 20)],
         engine="llvm",
-        jit=JitSettings(workers=0, cache=False),
+        jit=JitSettings(cache=False, **settings),
     )
     machine.memory.write(RAM, program.code)
     hart = machine.harts[0]
@@ -192,8 +192,14 @@ def guest(request: pytest.FixtureRequest) -> Iterator[Guest]:
     machine.m[MACHINE["sample_every"]] = 2 * SAMPLE_RARE
     engine.compile_now(hart, program.symbols["first"], 2)
     engine.compile_now(hart, program.symbols["large"], HOT_REGION_LIMIT)
-    yield Guest(machine, engine, program.symbols)
-    machine.close()
+    return Guest(machine, engine, program.symbols)
+
+
+@pytest.fixture(params=[32, 64])
+def guest(request: pytest.FixtureRequest) -> Iterator[Guest]:
+    made = between(request.param, workers=0)
+    yield made
+    made.machine.close()
 
 
 def test_code_that_no_sample_sees_is_compiled(guest: Guest) -> None:
@@ -210,3 +216,32 @@ def test_samples_alone_do_not_see_it(guest: Guest, monkeypatch: pytest.MonkeyPat
     guest.machine.run(steps=30_000_000)
     assert len(guest.engine.regions()) == 2
     assert guest.share() < 0.99
+
+
+def test_a_worker_compiles_it_though_it_is_not_worth_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In fewer steps than are worth a worker's time elsewhere."""
+    monkeypatch.setattr(engine_module, "Workers", Inline)
+    made = between(64, workers=1)
+    workers = made.engine._workers
+    assert isinstance(workers, Inline)
+    workers.open = True
+    assert 30_000_000 * (1 - made.share()) < WORTH
+    for _ in range(10):
+        made.machine.run(steps=3_000_000)
+    assert made.share() > 0.995
+    assert [request.pc for request in workers.asked] == [made.symbols["between"]]
+    made.machine.close()
+
+
+def test_what_a_worker_has_no_time_for_is_left_to_the_next_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_module, "Workers", Inline)
+    made = between(64, workers=1)
+    workers = made.engine._workers
+    assert isinstance(workers, Inline)
+    monkeypatch.setattr(Inline, "idle", False)
+    made.machine.run(steps=30_000_000)
+    assert not workers.asked
+    made.machine.close()
+    assert [request.pc for request in workers.asked] == [made.symbols["between"]]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ from otoriscv.jit.llvm.request import CompiledRegion, JitError, Request, find
 from otoriscv.jit.llvm.workers import COMMAND, Answer, Workers
 from otoriscv.jit.protocol import HOT_REGION_LIMIT
 from otoriscv.jit.settings import JitSettings
+from tests.inline_workers import Inline
 
 pytestmark = pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here")
 
@@ -434,33 +435,6 @@ def test_a_loop_too_large_for_a_region(xlen: int) -> None:
             assert all(r.instructions <= HOT_REGION_LIMIT for r in made.engine.regions())
         made.close()
     assert ends[0] == ends[1]
-
-
-class Inline(Workers):
-    """Compiles here, when the test says so."""
-
-    def __init__(self, count: int, store: DiskCache) -> None:
-        super().__init__(count, store)
-        self.asked: list[Request] = []
-        self.waiting: list[Request] = []
-        self.open = False
-
-    @property
-    def idle(self) -> bool:
-        return not self.waiting
-
-    def submit(self, request: Request) -> None:
-        self.asked.append(request)
-        self.waiting.append(request)
-
-    def poll(self) -> list[Answer]:
-        ready = self.waiting if self.open else []
-        self.waiting = [] if self.open else self.waiting
-        return [(request, compile_request(request)) for request in ready]
-
-    def close(self, waiting: Iterable[Request] = ()) -> None:
-        self.asked += waiting
-        super().close()
 
 
 def test_the_hottest_places_that_wait_are_left_to_a_worker_first(
