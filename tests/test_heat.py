@@ -14,7 +14,7 @@ from otoriscv.core.encode import assemble
 from otoriscv.core.layout import EXITS, MACHINE, SAMPLE_JUMP, SAMPLE_PC, SAMPLE_REGION
 from otoriscv.jit.llvm import engine as engine_module
 from otoriscv.jit.llvm import heat as heat_module
-from otoriscv.jit.llvm.engine import SAMPLE_RARE, WORTH, LlvmEngine
+from otoriscv.jit.llvm.engine import COPIES, SAMPLE_RARE, WORTH, LlvmEngine
 from otoriscv.jit.llvm.exits import FEW, SAMPLE_EXIT, RegionExits
 from otoriscv.jit.llvm.heat import FADING, WAITING, Heat, Hot
 from otoriscv.jit.protocol import HOT_REGION_LIMIT
@@ -111,6 +111,17 @@ def test_what_is_compiled_is_not_asked_for_again() -> None:
     assert not heat and not heat.asked(0x1000) and heat.samples(0x1000) == 0
 
 
+def test_what_a_region_covers_waits_no_more() -> None:
+    heat = Heat()
+    inside, outside = Hot(0, 0x1004, SAMPLE_PC), Hot(0, 0x1020, SAMPLE_PC)
+    for hot in (inside, outside):
+        heat.add(hot.mark, 1000)
+        heat.wait(hot, fresh=True)
+    heat.cool({0x1000, 0x100C, 0x1010})
+    assert heat.samples(inside.mark) == 0 and heat.samples(outside.mark) == 1
+    assert heat.hottest() == [outside]
+
+
 def test_exits_are_told_when_much_is_interpreted() -> None:
     m = memoryview(bytearray(8 * 0x1000)).cast("Q")
     exits = RegionExits(m)
@@ -153,6 +164,7 @@ usual:
 {"addi a0, a0, 1;" * (HOT_REGION_LIMIT - 1002)}
     j    between
     .align 12
+{"".join(f"other{n}: addi a3, a3, {n}; j between;" for n in range(COPIES))}
 between:
 {"addi a2, a2, 1;" * 60}
     j    first
@@ -210,6 +222,16 @@ def test_code_that_no_sample_sees_is_compiled(guest: Guest) -> None:
     assert guest.share() > 0.995
 
 
+def test_also_where_regions_have_it_but_none_begins(guest: Guest) -> None:
+    engine, at = guest.engine, guest.symbols
+    for n in range(COPIES):
+        engine.compile_now(guest.machine.harts[0], at[f"other{n}"], 64)
+    assert engine.compiled_at(at["between"], at["between"], translated=False) == COPIES
+    assert guest.share() < 0.99
+    guest.machine.run(steps=30_000_000)
+    assert guest.share() > 0.995
+
+
 def test_samples_alone_do_not_see_it(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or the test above would test nothing."""
     monkeypatch.setattr(RegionExits, "take", lambda *_: [])
@@ -245,3 +267,21 @@ def test_what_a_worker_has_no_time_for_is_left_to_the_next_run(
     assert not workers.asked
     made.machine.close()
     assert [request.pc for request in workers.asked] == [made.symbols["between"]]
+
+
+def test_a_worker_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "Workers", Inline)
+    monkeypatch.setattr(Inline, "idle", True)
+    made = between(64, workers=1)
+    workers, at = made.engine._workers, made.symbols["between"]
+    assert isinstance(workers, Inline)
+    place = made.machine.memory.find(at)
+    assert place is not None
+    for _ in range(10):
+        made.machine.run(steps=3_000_000)
+    assert [request.pc for request in workers.asked] == [at] and made.engine._heat.asked(place)
+    workers.open = True
+    made.machine.run(steps=30_000_000)
+    assert made.engine.statistics["compiled"] == len(workers.asked) == 1
+    assert not made.engine._heat.asked(place)  # it may be asked for again, when it is dropped
+    made.machine.close()
