@@ -225,7 +225,7 @@ def test_code_that_no_sample_sees_is_compiled(guest: Guest) -> None:
 def test_also_where_regions_have_it_but_none_begins(guest: Guest) -> None:
     engine, at = guest.engine, guest.symbols
     for n in range(COPIES):
-        engine.compile_now(guest.machine.harts[0], at[f"other{n}"], 64)
+        engine.compile_now(guest.machine.harts[0], at[f"other{n}"], 63)
     assert engine.compiled_at(at["between"], at["between"], translated=False) == COPIES
     assert guest.share() < 0.99
     guest.machine.run(steps=30_000_000)
