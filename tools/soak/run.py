@@ -72,9 +72,11 @@ class Diverged(Exception):
 
 @dataclass
 class Usage:
-    """What the process holds: MiB of its own and of arenas, MiB of the largest old worker."""
+    """What the process holds: MiB of its own and of arenas, MiB of the largest old worker; and how
+    many blocks of Python's allocator are in use, which tells a leak from an allocator's holes."""
 
     resident: float
+    blocks: int
     arenas: float
     worker: float
     descriptors: int
@@ -92,6 +94,7 @@ class Usage:
         arenas = sum(_touched(box.arena) for pair in pairs for box in pair.boxes)
         return cls(
             _resident("self") - arenas,
+            sys.getallocatedblocks(),
             arenas,
             max(map(_resident, oldest), default=0),
             len(os.listdir("/proc/self/fd")),
@@ -100,8 +103,8 @@ class Usage:
 
     def __str__(self) -> str:
         return (
-            f"{self.resident:.1f} MiB, arenas of {self.arenas:.1f}, {self.descriptors} files, "
-            f"{self.children} workers of {self.worker:.0f} MiB"
+            f"{self.resident:.1f} MiB, {self.blocks} blocks, arenas of {self.arenas:.1f}, "
+            f"{self.descriptors} files, {self.children} workers of {self.worker:.0f} MiB"
         )
 
 
