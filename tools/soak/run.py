@@ -13,7 +13,8 @@ mean the second half must hold what the first half held: the process to 1 MiB, a
 killed to 8 MiB. What only hides growth is left out: the machines' own arenas, memory that was given
 back, and what is kept up to a limit that takes long to reach (single instructions decoded and
 compiled, places seen hot, names of regions) or that counts regions, whatever their size (those put
-aside); all that is forgotten every ten programs.
+aside); all that is forgotten every ten programs. Python uses the C library's allocator, which gives
+back pages: its own keeps a MiB for one object in it, so that memory grew by steps of that.
 """
 
 from __future__ import annotations
@@ -45,12 +46,25 @@ from tests.engine_box import EngineBox, Exit, difference
 from tests.random_programs import END, SCRATCH, SCRATCH_SIZE, START, alu_word, random_program
 
 _LIBC = ctypes.CDLL(None)
+
 WORKERS = 2
 LOOKS = 100
 FORGET = 10  # programs
 #: MiB that the second half may hold above the first: the process, and a worker.
 GROWTH = 1
 WORKER_GROWTH = 8
+
+
+class _Mallinfo(ctypes.Structure):
+    """struct mallinfo2, see mallinfo(3)."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd",
+            "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    )  # fmt: skip
 
 
 class CompiledBox(EngineBox):
@@ -72,11 +86,11 @@ class Diverged(Exception):
 
 @dataclass
 class Usage:
-    """What the process holds: MiB of its own and of arenas, MiB of the largest old worker; and how
-    many blocks of Python's allocator are in use, which tells a leak from an allocator's holes."""
+    """What the process holds: MiB of its own, of these in use by the allocator's count (0 where it
+    does not tell), and of arenas; MiB of the largest old worker."""
 
     resident: float
-    blocks: int
+    in_use: float
     arenas: float
     worker: float
     descriptors: int
@@ -94,7 +108,7 @@ class Usage:
         arenas = sum(_touched(box.arena) for pair in pairs for box in pair.boxes)
         return cls(
             _resident("self") - arenas,
-            sys.getallocatedblocks(),
+            _in_use(),
             arenas,
             max(map(_resident, oldest), default=0),
             len(os.listdir("/proc/self/fd")),
@@ -103,7 +117,7 @@ class Usage:
 
     def __str__(self) -> str:
         return (
-            f"{self.resident:.1f} MiB, {self.blocks} blocks, arenas of {self.arenas:.1f}, "
+            f"{self.resident:.1f} MiB, {self.in_use:.1f} in use, arenas of {self.arenas:.1f}, "
             f"{self.descriptors} files, {self.children} workers of {self.worker:.0f} MiB"
         )
 
@@ -129,6 +143,15 @@ def _touched(arena: Arena) -> float:
     if _LIBC.mincore(ctypes.c_void_p(arena.address), ctypes.c_size_t(arena.size), pages):
         raise OSError("mincore failed")
     return sum(page & 1 for page in bytes(pages)) * PAGE / (1 << 20)
+
+
+def _in_use() -> float:
+    """MiB that were allocated and not freed."""
+    if not hasattr(_LIBC, "mallinfo2"):
+        return 0
+    _LIBC.mallinfo2.restype = _Mallinfo
+    info = _LIBC.mallinfo2()
+    return float(info.hblkhd + info.uordblks) / (1 << 20)  # mapped for themselves, and in arenas
 
 
 def _resident(pid: int | str) -> float:
@@ -343,6 +366,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     args = parser.parse_args(argv)
+    if os.environ.get("PYTHONMALLOC") != "malloc":
+        arguments = sys.argv[1:] if argv is None else argv
+        command = [sys.executable, "-m", "tools.soak.run", *arguments]
+        os.execve(sys.executable, command, {**os.environ, "PYTHONMALLOC": "malloc"})
     print(f"seed {args.seed}", flush=True)
     for xlen in (32, 64):
         library(xlen, open_cache())  # from the usual cache
