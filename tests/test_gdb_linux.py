@@ -223,7 +223,8 @@ def test_an_idle_kernel(engine: str) -> None:
         time.sleep(0.5)
         stop = gdb.interrupt()
         for _ in range(20):  # the timer's interrupt may have come just now
-            if stop.function in ("arch_cpu_idle", "default_idle_call"):
+            idle = stop.function in ("arch_cpu_idle", "default_idle_call")
+            if idle and "waits for an interrupt" in gdb.cli("monitor info harts"):
                 break
             gdb.mi("-exec-continue")
             time.sleep(0.1)
