@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from otoriscv.core.layout import (
     MACHINE,
     PAGE,
+    PAGE_SHIFT,
     TARGETS,
     TLB_ENTRIES,
     TLB_X,
-    entry_offset,
     entry_place,
     tlb_slot,
 )
@@ -69,13 +69,11 @@ class Around:
     def _mapped(self, hart: Hart, pc: int, place: int, reach: int) -> tuple[int, int] | None:
         """The addresses (start, end) around *pc* that are mapped to memory as it is, in a row; None
         when *pc* itself is not. The execute TLB tells, so only pages are seen that were in use."""
-        page, pool = pc & -PAGE, self._pool
+        page = pc & -PAGE
         for bank in range(_FETCH_BANKS):
 
-            def mapped(address: int, base: int = tlb_slot(bank, TLB_X)) -> bool:
-                at = base + 2 * ((address >> 12) % TLB_ENTRIES)
-                wanted = entry_offset(pool, place - pc + address) - 8 * address
-                return bool(hart.q[at] == address and hart.q[at + 1] == wanted & (1 << 64) - 1)
+            def mapped(address: int, bank: int = bank) -> bool:
+                return self._place(hart, bank, address) == place - pc + address
 
             if not mapped(page):
                 continue
@@ -92,13 +90,19 @@ class Around:
         lately."""
         if not translated:
             return self._memory.find(pc)
-        page = pc & -PAGE
         for bank in range(_FETCH_BANKS):
-            at = tlb_slot(bank, TLB_X) + 2 * ((page >> 12) % TLB_ENTRIES)
-            if hart.q[at] == page:
-                entry = 8 * pc + hart.q[at + 1] & (1 << 64) - 1
-                return entry_place(self._pool, entry) | 1
+            place = self._place(hart, bank, pc)
+            if place is not None:
+                return place | 1
         return None
+
+    def _place(self, hart: Hart, bank: int, pc: int) -> int | None:
+        """Where *pc* is, as a bank of the execute TLB knows it; None: it does not."""
+        page = pc & -PAGE
+        at = tlb_slot(bank, TLB_X) + 2 * ((page >> PAGE_SHIFT) % TLB_ENTRIES)
+        if hart.q[at] != page:
+            return None
+        return entry_place(self._pool, 8 * pc + hart.q[at + 1] & (1 << 64) - 1)
 
     def history(self, start: int, end: int) -> tuple[int, ...]:
         """Where indirect jumps went, near the code to compile."""
