@@ -18,6 +18,7 @@ class BlockEngine:
     """Compiles everything at once, and interprets with the python engine what cannot be."""
 
     name: ClassVar[str] = "blocks"
+    even: bool = False
 
     def __init__(
         self, platform: Platform, helper: PythonEngine, backend: JitBackend, limit: int = 64

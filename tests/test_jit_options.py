@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
@@ -95,6 +99,27 @@ def test_compiling_inline_repeats_exactly(tmp_path: Path) -> None:
         assert boot(build(HOT), *words).returncode == 0
         said = json.loads(facts.read_text())
         seen.append((said["instructions"], said["jit"]["compiled"]))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("kind", ["host", "virtual"])
+def test_how_fast_the_host_is_does_not_show(
+    kind: Literal["host", "virtual"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    for second in (1, 1e-9):  # that the host's clock goes on when it is looked at
+        ticks = itertools.count()
+        clock = SimpleNamespace(**vars(time))
+        clock.perf_counter = lambda t=ticks, s=second: next(t) * s
+        monkeypatch.setattr("otoriscv.board.runner.time", clock)
+        machine = otoriscv.Machine(
+            build(HOT), engine="llvm", jit_workers=0, code_cache=False, clock=kind
+        )
+        assert machine.run().code == 0
+        facts = gather(machine.board)
+        machine.board.close()
+        seen.append((facts["retired_by"], machine.board.engine.report()["instructions_in_regions"]))
+        assert next(ticks) > 2
     assert seen[0] == seen[1]
 
 

@@ -58,6 +58,8 @@ class Engine(Protocol):
     """Runs harts of one machine. Not thread-safe: the machine's thread calls it."""
 
     name: ClassVar[str]
+    even: bool
+    """Whether slices must end at the same steps on every host: what it compiles depends on them."""
 
     def run(self, hart: Hart) -> int:
         """Run *hart* until an exit; returns one of `layout.Exit`. The state is committed.

@@ -51,6 +51,7 @@ class InterpEngine:
     """Runs the handlers generated for the machine's XLEN."""
 
     name: ClassVar[str] = "interp"
+    even: bool = False
 
     def __init__(
         self, platform: Platform, helper: PythonEngine, settings: JitSettings | None = None

@@ -126,6 +126,7 @@ class LlvmEngine(InterpEngine):
         self._first = SAMPLE_FIRST if threshold is None or threshold > 1 else 64
         count = _processes() if workers is None else workers
         self._workers = Workers(count, self._store) if count else None
+        self.even = not count  # regions are not entered just before a slice ends
         self._arena = CodeArena()
         self._slots = slots = Slots(self._library)
         self._around = Around(platform)

@@ -106,6 +106,7 @@ class PythonEngine:
     """Runs traces of micro-ops compiled to Python functions."""
 
     name: ClassVar[str] = "python"
+    even: bool = False
 
     def __init__(self, platform: Platform) -> None:
         self._p = platform
