@@ -16,7 +16,7 @@ from otoriscv.jit.llvm import engine as engine_module
 from otoriscv.jit.llvm import heat as heat_module
 from otoriscv.jit.llvm.engine import COPIES, SAMPLE_RARE, WORTH, LlvmEngine
 from otoriscv.jit.llvm.exits import FEW, SAMPLE_EXIT, RegionExits
-from otoriscv.jit.llvm.heat import FADING, WAITING, Heat, Hot
+from otoriscv.jit.llvm.heat import FADING, REWRITES, WAITING, Heat, Hot
 from otoriscv.jit.protocol import HOT_REGION_LIMIT
 from otoriscv.jit.settings import JitSettings
 from tests.inline_workers import Inline
@@ -42,6 +42,23 @@ def test_what_was_hot_long_ago_weighs_less() -> None:
     heat.fade(FADING)
     heat.fade(FADING + 1)
     assert heat.steps(KIB) == 1 << 20
+
+
+def test_what_was_rewritten_long_ago_may_be_compiled() -> None:
+    heat = Heat()
+    for n in range(REWRITES + 1):
+        assert not heat.rewritten(0x1000), n
+        heat.rewrite(0x10FF)
+    assert heat.rewritten(0x1001) and not heat.rewritten(0x1100)
+    heat.fade(FADING - 1)
+    assert heat.rewritten(0x1000)
+    heat.fade(FADING)
+    assert not heat.rewritten(0x1000)
+    for _ in range(REWRITES // 2):
+        heat.rewrite(0x1000)
+    assert not heat.rewritten(0x1000)  # half of the old ones count
+    heat.rewrite(0x1000)
+    assert heat.rewritten(0x1000)
 
 
 def test_what_was_seen_once_is_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +189,7 @@ between:
 
 
 class Guest(NamedTuple):
-    """`BETWEEN`, with regions for all but `between`."""
+    """A machine that runs a program."""
 
     machine: Machine
     engine: LlvmEngine
@@ -188,8 +205,8 @@ class Guest(NamedTuple):
         return (m[MACHINE["region_steps"]] - before) / 10_000_000
 
 
-def between(xlen: int, **settings: int) -> Guest:
-    program = assemble(BETWEEN, xlen, RAM)
+def running(text: str, xlen: int, **settings: int) -> Guest:
+    program = assemble(text, xlen, RAM)
     machine = Machine(
         f"rv{xlen}im_zicsr",
         ram=[(RAM, 1 << 20)],
@@ -197,14 +214,19 @@ def between(xlen: int, **settings: int) -> Guest:
         jit=JitSettings(cache=False, **settings),
     )
     machine.memory.write(RAM, program.code)
-    hart = machine.harts[0]
-    hart.pc = RAM
+    machine.harts[0].pc = RAM
     engine = machine.engine
     assert isinstance(engine, LlvmEngine)
-    machine.m[MACHINE["sample_every"]] = 2 * SAMPLE_RARE
-    engine.compile_now(hart, program.symbols["first"], 2)
-    engine.compile_now(hart, program.symbols["large"], HOT_REGION_LIMIT)
     return Guest(machine, engine, program.symbols)
+
+
+def between(xlen: int, **settings: int) -> Guest:
+    """`BETWEEN`, with regions for all but `between`."""
+    guest = running(BETWEEN, xlen, **settings)
+    guest.machine.m[MACHINE["sample_every"]] = 2 * SAMPLE_RARE
+    for name, limit in (("first", 2), ("large", HOT_REGION_LIMIT)):
+        guest.engine.compile_now(guest.machine.harts[0], guest.symbols[name], limit)
+    return guest
 
 
 @pytest.fixture(params=[32, 64])
@@ -285,3 +307,33 @@ def test_a_worker_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.engine.statistics["compiled"] == len(workers.asked) == 1
     assert not made.engine._heat.asked(place)  # it may be asked for again, when it is dropped
     made.machine.close()
+
+
+#: Rewrites an instruction of its loop 20,000 times, then leaves it alone.
+PATCHING = """
+    la   s2, there
+    lw   s1, 0(s2)
+    li   s3, 20000
+loop:
+    sw   s1, 0(s2)
+there:
+    addi a0, a0, 1
+    addi s3, s3, -1
+    bnez s3, loop
+    li   s2, 0x80010000
+    j    loop
+"""
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_a_loop_that_was_rewritten_is_compiled_later(
+    xlen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = running(PATCHING, xlen, workers=0, threshold=1)
+    guest.machine.run(steps=100_000)
+    assert guest.engine.invalidations["guest store"] == REWRITES + 1
+    assert guest.share() < 0.01  # there may be more to come
+    monkeypatch.setattr(heat_module, "FADING", 1 << 20)
+    guest.machine.run(steps=1 << 22)
+    assert guest.share() > 0.99
+    guest.machine.close()

@@ -376,7 +376,6 @@ def test_memory_is_flat_over_20000_compile_and_invalidate_cycles() -> None:
             engine._store.clear()  # compile, not load
         guest.machine.memory.write(loop, code)
         assert not [r for r in engine.regions() if loop in r.covered]
-        engine._rewritten.clear()  # this code is not to be left to the interpreter
         place = guest.machine.memory.find(loop)
         assert place is not None
         engine._request(guest.hart, Hot(loop, place, SAMPLE_PC))

@@ -89,8 +89,6 @@ MOST_REFUSED: Final = 1 << 14
 #: Samples in a region before it is made again, with code that it was too small for, or that its
 #: indirect jumps led to since; each time eight times as many.
 PROMOTE: Final = 8
-#: How often code of 256 bytes may be rewritten before it stays interpreted.
-REWRITES: Final = 8
 
 _INSIDE: Final = PAGE - 1
 
@@ -143,7 +141,6 @@ class LlvmEngine(InterpEngine):
         # By mark (see `Heat`).
         self._refused: set[int] = set()
         self._grown: Counter[int] = Counter()  # how often a region was looked at for that
-        self._rewritten: Counter[int] = Counter()  # by 256 bytes of memory
         self._writes = self._m[MACHINE["code_writes"]]
         self._watching = 0  # kinds of watched accesses, see `FlatPolicy`
         self._watched = WatchedLines(platform.memory)
@@ -451,7 +448,10 @@ class LlvmEngine(InterpEngine):
         return True
 
     def _heat_wanted(self, mark: int, kind: int) -> int | None:
-        """The samples after which a place is compiled; None: there are regions enough with it."""
+        """The samples after which a place is compiled; None: there are regions enough with it, or
+        they would not last."""
+        if self._heat.rewritten(mark):
+            return None
         place, translated = mark & ~1, bool(mark & 1)
         if kind == SAMPLE_REGION:
             region = self._regions.entered_at(place, translated=translated)
@@ -468,9 +468,6 @@ class LlvmEngine(InterpEngine):
     def _request(self, hart: Hart, hot: Hot) -> None:
         """Compile a hot place, or let it wait until a worker is idle."""
         pc, mark, kind = hot
-        if self._rewritten[mark >> 8] > REWRITES:
-            self._refused.add(mark)
-            return
         grow = kind == SAMPLE_REGION
         if self._workers is not None and not grow and not self._may_be_cached(pc, mark):
             self._let_wait(hot)
@@ -635,4 +632,4 @@ class LlvmEngine(InterpEngine):
         dropped = self._regions.reap()
         self._dropped(len(dropped), "guest store")
         for placed in dropped:
-            self._rewritten[placed.asked >> 8] += 1
+            self._heat.rewrite(placed.asked)

@@ -1,4 +1,4 @@
-"""How hot places are, as samples tell, and which of them wait for a worker.
+"""How hot places are, as samples tell, which are rewritten, and which wait for a worker.
 
 A place is an arena offset; as a *mark*, with bit 0 set for translated code. Samples are counted by
 the 16 bytes that a place is in. The steps that they stand for are summed by its KiB, and fade.
@@ -21,6 +21,8 @@ COLD: Final = 1 << 13
 PLACES: Final = 1 << 14
 #: Places that wait, about.
 WAITING: Final = 32
+#: How often code of 256 bytes may be rewritten lately before it stays interpreted.
+REWRITES: Final = 8
 
 
 class Hot(NamedTuple):
@@ -48,7 +50,9 @@ class Heat:
         self._samples: Counter[int] = Counter()
         # Steps that samples outside of regions stand for.
         self._steps: Counter[int] = Counter()
-        self._faded = 0  # when they were halved last, in steps
+        # Regions that the guest's stores dropped, by 256 bytes of memory.
+        self._rewrites: Counter[int] = Counter()
+        self._faded = 0  # when these two were halved last, in steps
         # What waits for a worker, in no region and in some.
         self._fresh: dict[int, Hot] = {}
         self._again: dict[int, Hot] = {}
@@ -89,12 +93,24 @@ class Heat:
             del self._samples[near]
             self._fresh.pop(near, None)
 
+    def rewrite(self, mark: int) -> None:
+        """The guest's stores dropped a region there."""
+        self._rewrites[mark >> 8] += 1
+
+    def rewritten(self, mark: int) -> bool:
+        """Whether code around a place is rewritten too often to be compiled."""
+        return self._rewrites[mark >> 8] > REWRITES
+
     def fade(self, now: int) -> None:
         """Let what was hot long ago weigh less than what is hot now, at step *now*."""
         if not 0 <= now - self._faded < FADING:  # or steps are counted anew
             self._faded = now
             halved = {block: n >> 1 for block, n in self._steps.items() if n >= COLD}
             self._steps = Counter(halved)
+            # Memory is used again: what was a loop that patches itself may be a library by now.
+            self._rewrites = Counter(
+                {lines: n >> 1 for lines, n in self._rewrites.items() if n > 1}
+            )
         if len(self._samples) > PLACES:  # what was seen once in a long run
             kept = {n: c for n, c in self._samples.items() if c > 1 or self._asked(n)}
             self._samples = Counter(kept)
