@@ -135,8 +135,9 @@ class LlvmEngine(InterpEngine):
         self._due = 0  # the steps at which to compile inline
         self._evenly = 1  # samples up to there
         self._regions = InstalledRegions(
-            platform.arena, self._m, slots, self._arena, self._decode_place, self._handler_at
-        )
+            platform.arena, self._m, slots, self._arena, self._decode_place, self._handler_at,
+            self._evicted,
+        )  # fmt: skip
         self._heat = Heat()
         # By mark (see `Heat`).
         self._refused: set[int] = set()
@@ -204,6 +205,10 @@ class LlvmEngine(InterpEngine):
             self._refused.clear()  # what was in them, or behind, may be worth it by itself
             self.statistics["dropped"] += count
             self.invalidations[cause] += count
+
+    def _evicted(self, count: int) -> None:
+        self._grown.clear()  # what comes back begins small
+        self._dropped(count, "no room")
 
     def _sort(self, touched: Callable[[CompiledRegion], bool], cause: str) -> None:
         """Let the regions that a change touched go, and come back."""

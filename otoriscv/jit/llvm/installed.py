@@ -78,7 +78,8 @@ class _Row(NamedTuple):
 class InstalledRegions:
     """Enters regions and forgets them. *decode* fills the decoded entry of an undecoded place:
     (place, arena offset of the entry), False when it has none of its own. *handler_at* gives the
-    handler of the conditions of the breakpoint at a pc, if any.
+    handler of the conditions of the breakpoint at a pc, if any. *evicted* is told how many were
+    dropped for want of room.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class InstalledRegions:
         code: CodeArena,
         decode: Callable[[int, int], int | None],
         handler_at: Callable[[int], int | None],
+        evicted: Callable[[int], None],
     ) -> None:
         self._view = arena.view8
         self._handlers = arena.view16  # the first halfword of a decoded entry is its handler
@@ -101,6 +103,7 @@ class InstalledRegions:
         self._code = code
         self._decode = decode
         self._handler_at = handler_at
+        self._evicted = evicted
         self._rows: dict[int, _Row] = {}
         self._owners: dict[int, CompiledRegion] = {}  # by slot
         #: Places of entries, by page: those of untranslated regions, and of translated ones.
@@ -151,19 +154,18 @@ class InstalledRegions:
 
     def install(self, placed: Placed) -> bool:
         """Enter the region from now on. False: its code is not what it was made from any more, or
-        there is no room: what is compiled stays, this stays interpreted."""
+        it is larger than all room there is."""
         region = placed.region
         if hash_spans(tuple(placed.spans()), self._read) != region.digest:
             return False
+        room = self._room(region)
+        while room is None and self._rows:
+            self._evict()
+            room = self._room(region)
+        if room is None:
+            return False
+        row, first, code = room
         count = len(region.entries)
-        first = self._slots.take(count)
-        if first is None:
-            return False
-        code = self._code.put(region.code) if self._free else None
-        if code is None:
-            self._slots.free(first, count)
-            return False
-        row = self._free.pop()
         entries = []
         for k, (pc, at, own) in enumerate(region.entries):
             condition = self._handler_at(pc)
@@ -191,6 +193,25 @@ class InstalledRegions:
             covering.setdefault(page, []).append(placed)
         self._owners.update(dict.fromkeys(range(first, first + count), region))
         return True
+
+    def _room(self, region: CompiledRegion) -> tuple[int, int, int] | None:
+        """A row, the first slot and the host address for *region*, if there are any."""
+        count = len(region.entries)
+        first = self._slots.take(count) if self._free else None
+        if first is None:
+            return None
+        code = self._code.put(region.code)
+        if code is None:
+            self._slots.free(first, count)
+            return None
+        return self._free.pop(), first, code
+
+    def _evict(self) -> None:
+        """Drop the eighth that is here longest: what is hot among it comes back soon."""
+        oldest = list(self._rows)[: len(self._rows) + 7 >> 3]
+        for number in oldest:
+            self._drop(number)
+        self._evicted(len(oldest))
 
     def put_aside(self, placed: Placed) -> None:
         """Keep a region that may fit again."""
