@@ -225,7 +225,7 @@ class _Writer:
             imm = "uimm"
             base = rng.randrange(8, 16) if "rs1" in row.fields else 2
         offset = row.fields[imm].extract(rng.getrandbits(32))
-        if not -1024 <= offset < 1024:
+        if not SCRATCH_SIZE - 9 - 2047 <= offset < 1024:  # addi reaches the base below
             offset = 0
         given = {imm: offset, **({"rs1": base} if "rs1" in row.fields else {})}
         word = _fill(row, rng, **given)
