@@ -12,6 +12,7 @@ from otoriscv.core.encode import assemble
 from otoriscv.core.layout import MACHINE
 from otoriscv.jit.engines import probe
 from otoriscv.jit.interp import slots as slots_module
+from otoriscv.jit.interp.slots import MAX_PROGRAMS
 from otoriscv.jit.llvm import engine as engine_module
 from otoriscv.jit.llvm import installed as installed_module
 from otoriscv.jit.llvm.arena import CodeArena
@@ -35,7 +36,7 @@ def few_rows(patch: pytest.MonkeyPatch) -> None:
 
 
 def few_slots(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(slots_module, "MAX_REGION_ENTRIES", 16)
+    patch.setattr(slots_module, "MAX_REGION_ENTRIES", MAX_PROGRAMS + 16)
 
 
 def small_arena(patch: pytest.MonkeyPatch) -> None:
@@ -76,6 +77,7 @@ def test_the_oldest_make_room(
     assert not any(map(entered, range(8))) and all(map(entered, range(MANY - 4, MANY)))
     dropped = engine.invalidations["no room"]
     assert dropped == engine.statistics["dropped"] == MANY - len(engine.regions())
+    assert sum(size for _, size in engine._slots._free) >= MAX_PROGRAMS  # for conditions
     assert not engine._grown  # what comes back may grow as others do
     assert run(0) > 50_000 and run(MANY - 1) > 50_000
     assert entered(0) == entered(MANY - 1) == 1

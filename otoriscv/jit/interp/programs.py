@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from otoriscv.core.agent import FALSE, TRUE, NotCompiled, translate, translate_command
 from otoriscv.core.agent_programs import AgentPrograms
@@ -19,7 +19,7 @@ from otoriscv.core.handlers import BREAKPOINT, FIRST_REGION
 from otoriscv.core.layout import MACHINE, Exit
 from otoriscv.core.uop import Value
 from otoriscv.jit.cache import DiskCache
-from otoriscv.jit.interp.slots import Slots
+from otoriscv.jit.interp.slots import MAX_PROGRAMS, Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.compile import compile_module
 from otoriscv.jit.llvm.ir import DECLARATIONS
@@ -27,9 +27,6 @@ from otoriscv.jit.llvm.native import ATTRIBUTES, CC, PARAMS, NativeFunction
 from otoriscv.jit.sources import source_key
 
 __all__ = ["Programs", "handler_text"]
-
-#: Breakpoints whose programs are kept compiled.
-LIMIT: Final = 1024
 
 
 class _ProgramFunction(NativeFunction):
@@ -138,7 +135,7 @@ class Programs:
 
     def _make(self, address: int, entry: int, programs: AgentPrograms, own: int) -> bool:
         code = self._code(address, programs, own)
-        if code is None or len(self._adopted) >= LIMIT:
+        if code is None or len(self._adopted) >= MAX_PROGRAMS:
             return False
         slot = self._slots.take(1)
         if slot is None:

@@ -7,7 +7,7 @@ that `resume_interp` goes to instead: the instruction's own, or a breakpoint's c
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otoriscv.core.handlers import FIRST_REGION
 from otoriscv.core.layout import HART, MAX_REGION_ENTRIES
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from otoriscv.core.hart import Hart
     from otoriscv.jit.interp.library import Library
 
-__all__ = ["Slots"]
+__all__ = ["MAX_PROGRAMS", "Slots"]
+
+#: Breakpoints whose programs are kept compiled, in a slot each.
+MAX_PROGRAMS: Final = 1024
 
 
 class Slots:
@@ -42,8 +45,11 @@ class Slots:
         start = FIRST_REGION + first
         return list(self._tables[start : start + count])
 
-    def take(self, count: int) -> int | None:
-        """The first of *count* slots in a row; None when there are not so many."""
+    def take(self, count: int, leave: int = 0) -> int | None:
+        """The first of *count* slots in a row; None when there are not so many, or fewer than
+        *leave* would be left."""
+        if sum(size for _, size in self._free) < count + leave:
+            return None
         for n, (start, size) in enumerate(self._free):
             if size >= count:
                 self._free[n : n + 1] = [(start + count, size - count)] if size > count else []

@@ -26,7 +26,7 @@ from otoriscv.core.layout import (
     entry_offset,
 )
 from otoriscv.core.memory import Arena
-from otoriscv.jit.interp.slots import Slots
+from otoriscv.jit.interp.slots import MAX_PROGRAMS, Slots
 from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.request import CompiledRegion, hash_spans
 
@@ -197,7 +197,7 @@ class InstalledRegions:
     def _room(self, region: CompiledRegion) -> tuple[int, int, int] | None:
         """A row, the first slot and the host address for *region*, if there are any."""
         count = len(region.entries)
-        first = self._slots.take(count) if self._free else None
+        first = self._slots.take(count, MAX_PROGRAMS) if self._free else None
         if first is None:
             return None
         code = self._code.put(region.code)
