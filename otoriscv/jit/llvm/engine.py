@@ -90,7 +90,11 @@ MOST_REFUSED: Final = 1 << 14
 #: indirect jumps led to since; each time eight times as many.
 PROMOTE: Final = 8
 
+#: Samples in a run as long as the last, from one reset (or snapshot restored) to the next.
+RUN_SAMPLES: Final = 16
+
 _INSIDE: Final = PAGE - 1
+_STEPS_END: Final = MACHINE["steps_end"]
 
 
 def _processes() -> int:
@@ -132,6 +136,9 @@ class LlvmEngine(InterpEngine):
         self._m[MACHINE["sample_every"]] = self._first
         self._seen = self._m[MACHINE["samples"]]
         self._quiet = 0  # samples since the interval changed
+        # Steps at the beginning of what runs without a reset in between, and at its end so far;
+        # those before it.
+        self._begun = self._reached = self._before = 0
         self._due = 0  # the steps at which to compile inline
         self._evenly = 1  # samples up to there
         self._regions = InstalledRegions(
@@ -164,9 +171,12 @@ class LlvmEngine(InterpEngine):
     def run(self, hart: Hart) -> int:
         if not self._program:
             self._program = program_name(self._isa, self._p.memory, hart.pc)
+        if self._m[_STEPS_END] < self._reached:
+            self._run_again()
         if self._workers is None:
             return self._run_evenly(hart)
         code = super().run(hart)
+        self._reached = self._m[_STEPS_END] - hart.budget
         self._reap()
         if self._m[MACHINE["samples"]] != self._seen:
             self._hart = hart
@@ -180,22 +190,37 @@ class LlvmEngine(InterpEngine):
     def _run_evenly(self, hart: Hart) -> int:
         """`run` that compiles after fixed numbers of steps, not at the ends of slices, which are
         as long as the host is fast: so runs repeat."""
-        m, steps, slice_end = self._m, MACHINE["steps_end"], MACHINE["slice_end"]
+        m, slice_end = self._m, MACHINE["slice_end"]
         end = m[slice_end]
         while True:
-            begun, every = m[steps], self._evenly * m[MACHINE["sample_every"]]
+            begun, every = m[_STEPS_END], self._evenly * m[MACHINE["sample_every"]]
             if not 0 < self._due - begun <= every:  # or steps are counted anew
                 self._due = begun + every
             m[slice_end] = min(end, self._due)
             code = super().run(hart)
             self._reap()
-            now = m[steps] - hart.budget
+            self._reached = now = m[_STEPS_END] - hart.budget
             if now < self._due:
                 return code
             self._look(hart)
             self._evenly = min(EVENLY, self._evenly + 1)
             if code != Exit.SLICE or now >= end:
                 return code
+
+    def _run_again(self) -> None:
+        """Steps are counted anew, behind a reset or from a snapshot. That may happen often: samples
+        are near enough for some in each such run."""
+        m, every = self._m, MACHINE["sample_every"]
+        now, length = m[_STEPS_END], self._reached - self._begun
+        m[every] = min(m[every], max(self._first, 1 << (length // RUN_SAMPLES).bit_length()))
+        m[MACHINE["sample_due"]] = now + m[every]
+        self._before += self._reached - now
+        self._begun = now
+
+    def _now(self) -> int:
+        """Steps since the engine was made; it does not run."""
+        now: int = self._before + self._reached
+        return now
 
     def memory_changed(self, offset: int, length: int) -> None:
         self._dropped(self._regions.written(offset, offset + length), "write from outside")
@@ -390,7 +415,7 @@ class LlvmEngine(InterpEngine):
         news = 0
         every = m[MACHINE["sample_every"]]
         heat = self._heat
-        heat.fade(m[MACHINE["steps_end"]])
+        heat.fade(self._now())
         for n in range(first, taken):
             at = ring + (n & (SAMPLES - 1)) * SAMPLE_WORDS
             pc, mark, kind = m[at], m[at + 1], m[at + 2]
@@ -422,7 +447,7 @@ class LlvmEngine(InterpEngine):
     def _look_at_exits(self, hart: Hart) -> int:
         """Count where regions jump out to and none begins; how many such places are asked for."""
         news = 0
-        for pc, translated in self._exits.take(self._m[MACHINE["steps_end"]] - hart.budget):
+        for pc, translated in self._exits.take(self._now()):
             mark = self._around.mark(hart, pc, translated=translated)
             if mark is None or mark in self._refused:
                 continue
@@ -526,7 +551,7 @@ class LlvmEngine(InterpEngine):
 
     def _employ(self, hart: Hart, workers: Workers) -> None:
         """Give what waits to idle workers."""
-        heat, now = self._heat, self._m[MACHINE["steps_end"]]
+        heat, now = self._heat, self._now()
         tries = TRIES
         while workers.idle and tries:
             tries -= 1

@@ -103,7 +103,7 @@ class Heat:
 
     def fade(self, now: int) -> None:
         """Let what was hot long ago weigh less than what is hot now, at step *now*."""
-        if not 0 <= now - self._faded < FADING:  # or steps are counted anew
+        if now - self._faded >= FADING:
             self._faded = now
             halved = {block: n >> 1 for block, n in self._steps.items() if n >= COLD}
             self._steps = Counter(halved)
@@ -135,7 +135,7 @@ class Heat:
     def take(self, now: int, worth: int) -> Hot | None:
         """Who is next, at step *now*: the hottest place in no region, if *worth* steps were spent
         there, before those that regions left or entered elsewhere."""
-        if not self._patient - worth <= now < self._patient:
+        if now >= self._patient:
             near = max(self._fresh, key=self._rank, default=None)
             if near is not None and self._rank(near) >= worth:
                 return self._fresh.pop(near)
