@@ -213,7 +213,6 @@ class LlvmEngine(InterpEngine):
         m, every = self._m, MACHINE["sample_every"]
         now, length = m[_STEPS_END], self._reached - self._begun
         m[every] = min(m[every], max(self._first, 1 << (length // RUN_SAMPLES).bit_length()))
-        m[MACHINE["sample_due"]] = now + m[every]
         self._before += self._reached - now
         self._begun = now
 
