@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-pytest.importorskip("llvmlite")
+pytest.importorskip("llvmlite")  # as in the tests of all that compiles: not every host has it
 
 from otoriscv.board.snapshot import restore, save
 from otoriscv.board.virt import VirtConfig, VirtMachine
@@ -84,7 +84,7 @@ def test_short_runs_get_hot(
         machine.run(steps=100_000)
         assert hart.x[10] == rounds + 50_000
         best = max(best, (m[INSIDE] - before) / 100_000)
-    assert m[EVERY] <= 2 * 100_000 // RUN_SAMPLES * 2
+    assert m[EVERY] <= 4 * 100_000 // RUN_SAMPLES
     assert best > share
     machine.close()
 

@@ -19,6 +19,7 @@ from otoriscv.jit.llvm.arena import CodeArena
 from otoriscv.jit.llvm.engine import LlvmEngine
 
 pytestmark = [
+    # llvmlite has no wheel, or our loader no relocations, for every host: nothing to test there.
     pytest.mark.skipif(not probe("llvm")[0].usable, reason="no native engine here"),
     pytest.mark.usefixtures("compiled_inline"),
 ]

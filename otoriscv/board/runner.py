@@ -401,10 +401,10 @@ class Runner:
             self.settle()
 
     def _adapt(self, steps: int, seconds: float) -> None:
-        wanted = int(steps / max(seconds, 1e-6) * _SLICE_SECONDS)
-        wanted = min(max(wanted, _SLICE_MIN), _SLICE_MAX)
-        if self._machine.engine.even:
-            wanted = TICK
+        wanted = TICK
+        if not self._machine.engine.even:
+            wanted = int(steps / max(seconds, 1e-6) * _SLICE_SECONDS)
+            wanted = min(max(wanted, _SLICE_MIN), _SLICE_MAX)
         self._slice = (3 * self._slice + wanted) // 4 + 1
 
     def _advance(self, hart: Hart) -> int | None:
